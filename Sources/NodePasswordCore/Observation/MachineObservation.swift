@@ -1,0 +1,162 @@
+/// What one look at this machine's files found. No field can hold a password.
+package struct MachineObservation: Hashable, Sendable {
+  /// Absent: no agent is installed here (any more), so nothing is drift.
+  package var installation: Observed<Installation>
+  package var passwordFile: Observed<PasswordFileFacts>
+  /// `<data-dir>/agent/node-password.txt`, which K3s would put over the password at its next start (k3s-facts 1.2).
+  package var strayFile: Observed<FileIdentity>
+  package var escrow: Observed<EscrowFacts>
+  /// The two certificates that the agent gets for its password. Absent: at least one of them is missing.
+  package var certificates: Observed<CertificatePair>
+
+  package init(
+    installation: Observed<Installation>, passwordFile: Observed<PasswordFileFacts>, strayFile: Observed<FileIdentity>,
+    escrow: Observed<EscrowFacts>, certificates: Observed<CertificatePair>
+  ) {
+    self.installation = installation
+    self.passwordFile = passwordFile
+    self.strayFile = strayFile
+    self.escrow = escrow
+    self.certificates = certificates
+  }
+}
+
+/// What is installed on this machine and under which name.
+package struct Installation: Hashable, Sendable {
+  package var distribution: Distribution
+  /// True where `server/cred` exists below the data directory.
+  package var hasServerRole: Bool
+  /// True where an agent runs or ran (unit, data directory or `/etc/rancher/node`).
+  package var hasAgentRole: Bool
+  /// The name the agent will present, as k3s-facts 1.3 derives it.
+  package var nodeName: Observed<NodeName>
+  /// The name in the certificate of the last join (k3s-facts 1.3).
+  package var certificateName: Observed<NodeName>
+  package var dataDirectory: String
+  package var passwordPath: String
+  package var identity: MachineIdentity
+
+  package init(
+    distribution: Distribution, hasServerRole: Bool, hasAgentRole: Bool, nodeName: Observed<NodeName>,
+    certificateName: Observed<NodeName>, dataDirectory: String, passwordPath: String, identity: MachineIdentity
+  ) {
+    self.distribution = distribution
+    self.hasServerRole = hasServerRole
+    self.hasAgentRole = hasAgentRole
+    self.nodeName = nodeName
+    self.certificateName = certificateName
+    self.dataDirectory = dataDirectory
+    self.passwordPath = passwordPath
+    self.identity = identity
+  }
+
+  /// The name this machine goes by: the certificate's where there is one, since it was accepted; else the configured one.
+  package var effectiveName: Observed<NodeName> {
+    if case .present = certificateName { certificateName } else { nodeName }
+  }
+}
+
+/// What makes this machine this machine, for telling a clone from the original and *here* from *elsewhere*.
+package struct MachineIdentity: Hashable, Sendable {
+  /// DMI product UUID or device-tree serial; the machine-id only where there is neither (design 7). With its kind, e.g. `dmi:…`.
+  package var hardware: Observed<String>
+  /// `/etc/machine-id`, as a Node reports it in `status.nodeInfo.machineID`.
+  package var machineID: String
+  /// `/proc/sys/kernel/random/boot_id`, as a Node reports it in `status.nodeInfo.bootID`.
+  package var bootID: String
+  /// The addresses of this machine's interfaces, without loopback unless there are no others.
+  package var addresses: [String]
+
+  package init(hardware: Observed<String>, machineID: String, bootID: String, addresses: [String]) {
+    self.hardware = hardware
+    self.machineID = machineID
+    self.bootID = bootID
+    self.addresses = addresses
+  }
+}
+
+/// The password file as it lies there.
+package struct PasswordFileFacts: Hashable, Sendable {
+  package enum Shape: Hashable, Sendable {
+    case wellFormed(Comparison)
+    /// Nothing but white space: the server answers 400 for ever (k3s-facts 1.1).
+    case empty
+    case malformed(Malformation)
+  }
+
+  package enum Malformation: String, Hashable, Sendable, CaseIterable {
+    /// More than one line: Go refuses to send it (k3s-facts 1.1).
+    case innerNewline = "inner-newline"
+    case nulByte = "nul-byte"
+    /// Another control byte, which Go refuses to send in a header.
+    case controlByte = "control-byte"
+    case directory
+    case symbolicLink = "symbolic-link"
+    /// A FIFO, a socket or a device.
+    case special
+    /// More than any password could be.
+    case tooLarge = "too-large"
+  }
+
+  package var identity: FileIdentity
+  package var shape: Shape
+  /// The owner is not the one who runs the agent, or the mode is wider than 0600.
+  package var isExposed: Bool
+  /// A root-owned link to a root-owned regular file, as immutable systems have it: read, reported, never replaced (design 5).
+  package var isTrustedLink: Bool
+
+  package init(identity: FileIdentity, shape: Shape, isExposed: Bool = false, isTrustedLink: Bool = false) {
+    self.identity = identity
+    self.shape = shape
+    self.isExposed = isExposed
+    self.isTrustedLink = isTrustedLink
+  }
+}
+
+/// How the password in the file compares with the escrow. Made where the passwords are; only the answer comes here.
+package enum Comparison: String, Hashable, Sendable, CaseIterable {
+  case matchesAccepted = "matches-accepted"
+  case matchesCandidate = "matches-candidate"
+  case differs
+  /// There is no accepted password in escrow to compare with, or it is not ours, or it could not be read.
+  case nothingToCompare = "nothing-to-compare"
+}
+
+/// The escrow, by its facts.
+package struct EscrowFacts: Hashable, Sendable {
+  package enum Owner: String, Hashable, Sendable {
+    case thisMachine = "this-machine"
+    case anotherMachine = "another-machine"
+    case anotherNode = "another-node"
+  }
+
+  package var hasAccepted: Bool
+  package var owner: Owner
+  /// At how many agent starts the accepted password was seen to be accepted; 2 after a proof by hash (law L6).
+  package var confirmations: Int
+  package var candidates: Int
+
+  package init(hasAccepted: Bool, owner: Owner, confirmations: Int, candidates: Int) {
+    self.hasAccepted = hasAccepted
+    self.owner = owner
+    self.confirmations = confirmations
+    self.candidates = candidates
+  }
+
+  /// The accepted password may be put back here.
+  package var isUsable: Bool { hasAccepted && owner == .thisMachine }
+}
+
+/// `serving-kubelet.crt` and `client-kubelet.crt` below `<data-dir>/agent`: written anew at each accepted start (k3s-facts 1.6).
+package struct CertificatePair: Hashable, Sendable {
+  package var serving: FileIdentity
+  package var client: FileIdentity
+  /// Nanoseconds since 1970; the older of the two modification times.
+  package var oldestModification: Int64
+
+  package init(serving: FileIdentity, client: FileIdentity, oldestModification: Int64) {
+    self.serving = serving
+    self.client = client
+    self.oldestModification = oldestModification
+  }
+}

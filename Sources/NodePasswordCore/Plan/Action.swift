@@ -1,0 +1,91 @@
+/// One thing to do, with the precondition it was decided under. It leaves no choice to whoever carries it out.
+package enum Action: Hashable, Sendable {
+  /// Put the accepted password of the escrow into the password file.
+  case restorePasswordFile(over: FileExpectation)
+  /// Make the password file 0600 and owned by whoever runs the agent.
+  case tightenPasswordFile(FileIdentity)
+  /// Remove a password file that can never be accepted.
+  case removePasswordFile(FileIdentity)
+  /// Keep the stray file's password as a candidate, then remove the file.
+  case removeStrayFile(FileIdentity)
+  /// Take the password file's password into escrow as the accepted one; the one before stays a candidate (law L6).
+  case acceptIntoEscrow(FileIdentity, proof: Proof)
+  /// Delete the Secret and create it anew with the hash of the escrow's accepted password.
+  case replaceSecret(SecretReplacement)
+  /// Make the Secret immutable; nothing is deleted.
+  case sealSecret(SecretIdentity)
+
+  /// What the password file must be for a restore to go on.
+  package enum FileExpectation: Hashable, Sendable {
+    /// There is no file; a file that has appeared meanwhile wins.
+    case absent
+    case exactly(FileIdentity)
+  }
+
+  /// How the server was seen to accept a password (law L6).
+  package enum Proof: String, CaseIterable, Hashable, Sendable, Codable {
+    /// The stored hash is the password's.
+    case hash
+    /// Both certificates were replaced while the daemon watched and the file stayed the same.
+    case certificates
+    /// Both certificates are younger than the file: enough to fill an empty escrow only.
+    case timestamps
+  }
+
+  /// The Secret to replace, and what the new one is to be.
+  package struct SecretReplacement: Hashable, Sendable {
+    package var node: NodeName
+    /// `nil`: there is none, and one is to be created.
+    package var old: SecretIdentity?
+    package var name: String
+    package var type: String
+    /// The uid of the Node that is to own it; `nil`: no owner (an owner with a stale uid would be collected, observed-k3s 12).
+    package var ownerUID: String?
+    /// The password file that was verified to hold the accepted password.
+    package var file: FileIdentity
+
+    package init(
+      node: NodeName, old: SecretIdentity?, name: String, type: String, ownerUID: String?, file: FileIdentity
+    ) {
+      self.node = node
+      self.old = old
+      self.name = name
+      self.type = type
+      self.ownerUID = ownerUID
+      self.file = file
+    }
+  }
+
+  /// The act log counts it against this budget; `nil`: bookkeeping of our own, which needs none.
+  package var budget: Budget.Kind? {
+    switch self {
+    case .restorePasswordFile, .tightenPasswordFile, .removePasswordFile, .removeStrayFile: .local
+    case .replaceSecret(let replacement): .node(replacement.node)
+    case .sealSecret(let secret): .secret(secret.name)
+    case .acceptIntoEscrow: nil
+    }
+  }
+
+  /// The word a record and `explain` use for it.
+  package var word: String {
+    switch self {
+    case .restorePasswordFile: Remedy.restorePasswordFile.rawValue
+    case .tightenPasswordFile: Remedy.tightenPasswordFile.rawValue
+    case .removePasswordFile: Remedy.removePasswordFile.rawValue
+    case .removeStrayFile: Remedy.removeStrayFile.rawValue
+    case .acceptIntoEscrow: "accept-into-escrow"
+    case .replaceSecret: Remedy.replaceSecret.rawValue
+    case .sealSecret: Remedy.sealSecret.rawValue
+    }
+  }
+}
+
+/// How an action ended.
+package enum Outcome: Hashable, Sendable {
+  case done
+  /// A precondition did not hold any more; nothing was changed.
+  case surprised(String)
+  case failed(Obstacle)
+  /// A Secret of that name was there first, and its hash is not ours (design 5: a lost race is alarmed).
+  case lostRace(String)
+}

@@ -1,0 +1,111 @@
+/// What the daemon knows, as `status` shows it. Made from state alone; holds no secret.
+package struct StatusReport: Hashable, Sendable, Codable {
+  package enum Verdict: String, CaseIterable, Hashable, Sendable, Codable {
+    case inSync = "in-sync"
+    case beingHandled = "being-handled"
+    case needsPerson = "needs-person"
+    case unknown
+
+    /// 0 in sync, 1 being handled, 2 needs a person, 3 unknown (design 8).
+    package var exitCode: Int32 {
+      switch self {
+      case .inSync: 0
+      case .beingHandled: 1
+      case .needsPerson: 2
+      case .unknown: 3
+      }
+    }
+  }
+
+  /// A named truth about the daemon's own ability to do its job.
+  package struct Condition: Hashable, Sendable, Codable {
+    package enum Kind: String, CaseIterable, Hashable, Sendable, Codable {
+      case policyAccepted = "policy-accepted"
+      case passwordFileReadable = "password-file-readable"
+      case escrowReady = "escrow-ready"
+      case clusterReachable = "cluster-reachable"
+      case watching
+      case budgetLeft = "budget-left"
+      case actLogWritable = "act-log-writable"
+    }
+
+    package enum Holds: String, Hashable, Sendable, Codable {
+      case yes, no, unknown
+    }
+
+    package var kind: Kind
+    package var holds: Holds
+    /// Why, where it does not hold; with what to do.
+    package var reason: String
+
+    package init(_ kind: Kind, _ holds: Holds, reason: String = "") {
+      self.kind = kind
+      self.holds = holds
+      self.reason = reason
+    }
+  }
+
+  /// What is known of one subject.
+  package struct Entry: Hashable, Sendable, Codable {
+    package var subject: String
+    package var verdict: Verdict
+    /// One line per finding: the drift, the decision and the reason.
+    package var findings: [Finding]
+    package var lastLook: WallTime?
+    package var lastHeal: WallTime?
+
+    package init(subject: String, verdict: Verdict, findings: [Finding], lastLook: WallTime?, lastHeal: WallTime?) {
+      self.subject = subject
+      self.verdict = verdict
+      self.findings = findings
+      self.lastLook = lastLook
+      self.lastHeal = lastHeal
+    }
+  }
+
+  package struct Finding: Hashable, Sendable, Codable {
+    package var drift: Drift
+    /// `act`, `wait`, `hold` or `report`.
+    package var decision: String
+    package var remedy: Remedy?
+    package var rule: String?
+    package var reason: String
+
+    package init(drift: Drift, decision: String, remedy: Remedy?, rule: String?, reason: String) {
+      self.drift = drift
+      self.decision = decision
+      self.remedy = remedy
+      self.rule = rule
+      self.reason = reason
+    }
+  }
+
+  package var version: String
+  package var pid: Int32
+  package var publishedAt: WallTime
+  package var startedAt: WallTime
+  package var node: String?
+  package var mode: Policy.Mode
+  package var policyOrigin: String
+  package var verdict: Verdict
+  package var conditions: [Condition]
+  package var subjects: [Entry]
+  package var counters: [String: Int]
+
+  package init(
+    version: String, pid: Int32, publishedAt: WallTime, startedAt: WallTime, node: String?, mode: Policy.Mode,
+    policyOrigin: String, verdict: Verdict, conditions: [Condition], subjects: [Entry], counters: [String: Int]
+  ) {
+    self.version = version
+    self.pid = pid
+    self.publishedAt = publishedAt
+    self.startedAt = startedAt
+    self.node = node
+    self.mode = mode
+    self.policyOrigin = policyOrigin
+    self.verdict = verdict
+    self.conditions = conditions
+    self.subjects = subjects
+    self.counters = counters
+  }
+}

@@ -1,0 +1,59 @@
+/// One Secret at one version. A delete or an update names this, never a pattern (law L2).
+package struct SecretIdentity: Hashable, Sendable, Codable {
+  package let name: String
+  package let uid: String
+  package let resourceVersion: String
+
+  package init(name: String, uid: String, resourceVersion: String) {
+    self.name = name
+    self.uid = uid
+    self.resourceVersion = resourceVersion
+  }
+}
+
+/// One file at one moment: while this is equal, nobody has written to the file or put another in its place.
+///
+/// The change time moves on every write, on `chmod` and on a rename over the name, and no unprivileged call sets it back.
+package struct FileIdentity: Hashable, Sendable, Codable {
+  package let device: UInt64
+  package let inode: UInt64
+  /// Nanoseconds since 1970.
+  package let changeTime: Int64
+  /// Bytes.
+  package let size: Int64
+
+  package init(device: UInt64, inode: UInt64, changeTime: Int64, size: Int64) {
+    self.device = device
+    self.inode = inode
+    self.changeTime = changeTime
+    self.size = size
+  }
+}
+
+/// What one pass is about.
+package enum Subject: Hashable, Comparable, Sendable, CustomStringConvertible {
+  /// The files of this machine: password, stray predecessor, escrow, certificates. Looked at without any network.
+  case machine
+  /// The Node of this name and its node-password Secret.
+  case node(NodeName)
+
+  package var description: String {
+    switch self {
+    case .machine: "machine"
+    case .node(let name): "node/\(name)"
+    }
+  }
+
+  package static func < (left: Subject, right: Subject) -> Bool { left.description < right.description }
+}
+
+/// The number of a pass, unique within a run of the daemon; the same number is on every record of that pass.
+package struct PassID: Hashable, Comparable, Sendable, CustomStringConvertible {
+  package let rawValue: UInt64
+
+  package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+
+  package var description: String { String(rawValue) }
+
+  package static func < (left: PassID, right: PassID) -> Bool { left.rawValue < right.rawValue }
+}

@@ -1,0 +1,5 @@
+import ArgumentParser
+import NodePasswordLinux
+
+struct X: ParsableCommand { func run() throws { print((try? probe()) ?? "") } }
+X.main()
