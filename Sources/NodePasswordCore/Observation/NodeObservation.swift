@@ -66,10 +66,11 @@ package struct NodeFacts: Hashable, Sendable {
   package var internalAddresses: [String]
   /// `status.nodeInfo.kubeletVersion`, e.g. `v1.34.2+k3s1`; empty where the Node does not say.
   package var kubeletVersion: String
+  package var labels: [String: String]
 
   package init(
     uid: String, resourceVersion: String, isBeingDeleted: Bool, machineID: String, bootID: String,
-    internalAddresses: [String], kubeletVersion: String
+    internalAddresses: [String], kubeletVersion: String, labels: [String: String] = [:]
   ) {
     self.uid = uid
     self.resourceVersion = resourceVersion
@@ -78,6 +79,7 @@ package struct NodeFacts: Hashable, Sendable {
     self.bootID = bootID
     self.internalAddresses = internalAddresses
     self.kubeletVersion = kubeletVersion
+    self.labels = labels
   }
 
   /// *Here* (design 5): machineID, bootID and an InternalIP are this machine's.

@@ -1,0 +1,35 @@
+/// One drift as found by one look, with what is still missing before it may be acted on.
+package struct Finding: Hashable, Sendable {
+  package enum Readiness: Hashable, Sendable {
+    case ready
+    /// Something is still to come: look again then, or when something wakes us.
+    case waiting(Wait, until: Moment?)
+    /// The facts do not say which side is right; a person has to.
+    case undecided(String)
+  }
+
+  package enum Wait: String, Hashable, Sendable, CaseIterable {
+    /// The contents may be half-written.
+    case settle
+    /// The server may be about to accept the new password.
+    case verdict
+    /// We have not yet seen whether the Node is alive.
+    case heartbeat
+    /// Too soon after a start, a reload, a clock jump or a datastore restore.
+    case holdOff = "hold-off"
+    case budget
+    /// The rule's `if` is not met.
+    case condition
+  }
+
+  package var drift: Drift
+  /// What was seen, in words.
+  package var detail: String
+  package var readiness: Readiness
+
+  package init(_ drift: Drift, _ detail: String, _ readiness: Readiness = .ready) {
+    self.drift = drift
+    self.detail = detail
+    self.readiness = readiness
+  }
+}

@@ -1,0 +1,61 @@
+/// When the password in the file may go into escrow as accepted (law L6).
+package enum Acceptance {
+  /// Enough proofs; more would only wear the disk.
+  package static let enoughConfirmations = 2
+
+  package static func upkeep(_ machine: MachineObservation, _ circumstances: Circumstances) -> [Action] {
+    guard circumstances.policy.escrow != .none, case .present(let installation) = machine.installation,
+      installation.hasAgentRole, case .present(let facts) = machine.passwordFile,
+      case .wellFormed(let comparison) = facts.shape
+    else { return [] }
+    // A file that may be half-written is no password yet.
+    if let since = circumstances.machine.file?.since,
+      circumstances.now.monotonic - since < circumstances.policy.timing.settle
+    {
+      return []
+    }
+    let proof =
+      installation.hasServerRole
+      ? proofByHash(facts, circumstances) : proofByCertificates(machine, facts, circumstances)
+    guard let proof, isWorthKeeping(proof, comparison, machine.escrow) else { return [] }
+    return [.acceptIntoEscrow(facts.identity, proof: proof)]
+  }
+
+  /// The server's own certificates are issued against its own file and prove nothing (k3s-facts 2.5).
+  private static func proofByHash(_ facts: PasswordFileFacts, _ circumstances: Circumstances) -> Action.Proof? {
+    guard let verdicts = circumstances.verdicts, verdicts.file == .present(facts.identity),
+      verdicts.fileVerdict == .present(.matches)
+    else { return nil }
+    return .hash
+  }
+
+  private static func proofByCertificates(
+    _ machine: MachineObservation, _ facts: PasswordFileFacts, _ circumstances: Circumstances
+  ) -> Action.Proof? {
+    if circumstances.machine.provenFile == facts.identity { return .certificates }
+    guard case .present(let pair) = machine.certificates, pair.oldestModification > facts.identity.changeTime else {
+      return nil
+    }
+    return .timestamps
+  }
+
+  private static func isWorthKeeping(
+    _ proof: Action.Proof, _ comparison: Comparison, _ escrow: Observed<EscrowFacts>
+  ) -> Bool {
+    // What cannot be read for the moment may be whole; what is damaged will be set aside, not lost.
+    if let obstacle = escrow.obstacle, obstacle.kind != .malformed { return false }
+    switch proof {
+    case .timestamps:
+      // Only an escrow that is known to be empty may be filled by timestamps.
+      switch escrow {
+      case .absent: return true
+      case .present(let facts): return !facts.hasAccepted
+      case .unknown: return false
+      }
+    case .hash:
+      guard comparison == .matchesAccepted, let facts = escrow.value else { return true }
+      return facts.confirmations < enoughConfirmations
+    case .certificates: return true
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/// Decides: findings × policy × safeguards → plan. Pure.
+package enum Planner {
+  package static func plan(for observation: Observation, _ circumstances: Circumstances) -> Plan {
+    switch observation {
+    case .machine(let machine): plan(for: machine, circumstances)
+    case .node(let node): plan(for: node, circumstances)
+    }
+  }
+
+  private static func plan(for machine: MachineObservation, _ circumstances: Circumstances) -> Plan {
+    let findings = DriftFinder.find(
+      in: machine, memory: circumstances.machine, verdicts: circumstances.verdicts,
+      timing: circumstances.policy.timing, at: circumstances.now.monotonic)
+    var plan = Plan(
+      upkeep: Acceptance.upkeep(machine, circumstances),
+      decisions: findings.map { decide($0, .machine(machine), circumstances) })
+    omitWhatRestoreCovers(&plan)
+    return plan
+  }
+
+  private static func plan(for node: NodeObservation, _ circumstances: Circumstances) -> Plan {
+    let findings = DriftFinder.find(in: node, memory: circumstances.node, at: circumstances.now.monotonic)
+    return Plan(decisions: findings.map { decide($0, .node(node), circumstances) })
+  }
+
+  /// A restored file is 0600 already, and has another identity than the one a second step would name.
+  private static func omitWhatRestoreCovers(_ plan: inout Plan) {
+    let restores = plan.decisions.contains {
+      if case .act(.restorePasswordFile) = $0.verdict { true } else { false }
+    }
+    if restores { plan.decisions.removeAll { $0.finding.drift == .passwordFileExposed } }
+  }
+
+  private static func decide(
+    _ finding: Finding, _ observation: Observation, _ circumstances: Circumstances
+  ) -> Decision {
+    let rule: Rule?
+    switch RuleSearch.rule(for: finding.drift, circumstances) {
+    case .found(let found): rule = found
+    case .none: rule = nil
+    case .needsUnknown(let candidate, let fact):
+      return Decision(
+        finding: finding, rule: candidate,
+        verdict: .hold("rule “\(candidate.name)” selects by \(fact), which is not known yet"))
+    }
+    return Decision(finding: finding, rule: rule, verdict: verdict(finding, rule, observation, circumstances))
+  }
+
+  private static func verdict(
+    _ finding: Finding, _ rule: Rule?, _ observation: Observation, _ circumstances: Circumstances
+  ) -> Decision.Verdict {
+    switch finding.readiness {
+    case .waiting(let wait, let until): return .wait(wait, until: until, wait.explanation)
+    case .undecided(let reason): return .hold(reason)
+    case .ready: break
+    }
+    guard let rule else { return .report("no rule names this drift") }
+    switch rule.remedy {
+    case .report: return .report("rule “\(rule.name)” says so")
+    case .hold: return .hold("rule “\(rule.name)” says to wait for a person")
+    default: break
+    }
+    if !rule.condition.isEmpty {
+      return .wait(.condition, until: nil, "the rule's `if` asks for refused joins, and none have been seen")
+    }
+    switch ActionMaker.action(for: rule.remedy, finding, observation, circumstances) {
+    case .impossible(let reason): return .hold(reason)
+    case .possible(let action):
+      return Safeguard.veto(action, observation, circumstances) ?? .act(action)
+    }
+  }
+}
+
+extension Finding.Wait {
+  package var explanation: String {
+    switch self {
+    case .settle: "it may still be changing"
+    case .verdict: "the server may be about to accept the new password, or the stored hash could not be read yet"
+    case .heartbeat: "the Node's heartbeat has not been seen yet"
+    case .holdOff: "too soon after a start, a reload, a clock jump or a datastore restore"
+    case .budget: "the budget is spent"
+    case .condition: "the rule's condition is not met"
+    }
+  }
+}

@@ -1,0 +1,97 @@
+/// Finds the rule for a drift: the first whose drift and nodes match, as in a firewall (design 6).
+package enum RuleSearch {
+  package enum Answer: Hashable, Sendable {
+    case found(Rule)
+    case none
+    /// A selector needs a fact that is not known: the search ends here, since a later rule might be more daring.
+    case needsUnknown(Rule, String)
+  }
+
+  package static func rule(for drift: Drift, _ circumstances: Circumstances) -> Answer {
+    for rule in circumstances.policy.rules where rule.drift.contains(drift) {
+      switch matches(rule.nodes, circumstances) {
+      case .some(true): return .found(rule)
+      case .some(false): continue
+      case .none: return .needsUnknown(rule, unknownFact(rule.nodes, circumstances))
+      }
+    }
+    return .none
+  }
+
+  /// `nil`: not known. A part that surely does not match wins over one that is not known.
+  private static func matches(_ selector: NodeSelector, _ circumstances: Circumstances) -> Bool? {
+    var isUnknown = false
+    for part in [
+      matchesName(selector, circumstances), matchesRole(selector, circumstances),
+      matchesLabels(selector, circumstances),
+    ] {
+      switch part {
+      case .some(true): continue
+      case .some(false): return false
+      case .none: isUnknown = true
+      }
+    }
+    return isUnknown ? nil : true
+  }
+
+  private static func unknownFact(_ selector: NodeSelector, _ circumstances: Circumstances) -> String {
+    if matchesName(selector, circumstances) == nil { return "name" }
+    return matchesRole(selector, circumstances) == nil ? "role" : "label"
+  }
+
+  private static func matchesName(_ selector: NodeSelector, _ circumstances: Circumstances) -> Bool? {
+    guard !selector.names.isEmpty else { return true }
+    guard let name = circumstances.installation?.effectiveName.value else { return nil }
+    return selector.names.contains { matches(name.rawValue, glob: $0.lowercased()) }
+  }
+
+  private static func matchesRole(_ selector: NodeSelector, _ circumstances: Circumstances) -> Bool? {
+    guard !selector.roles.isEmpty else { return true }
+    // An agent alone is a worker whatever its Node says; a server's roles stand on its Node only.
+    if let installation = circumstances.installation, !installation.hasServerRole {
+      return selector.roles.contains(.worker)
+    }
+    guard let labels = circumstances.verdicts?.node.value?.labels else { return nil }
+    return selector.roles.contains { role in
+      switch role {
+      case .controlPlane:
+        labels["node-role.kubernetes.io/control-plane"] != nil || labels["node-role.kubernetes.io/master"] != nil
+      case .etcd: labels["node-role.kubernetes.io/etcd"] != nil
+      case .worker:
+        labels["node-role.kubernetes.io/control-plane"] == nil && labels["node-role.kubernetes.io/master"] == nil
+          && labels["node-role.kubernetes.io/etcd"] == nil
+      }
+    }
+  }
+
+  private static func matchesLabels(_ selector: NodeSelector, _ circumstances: Circumstances) -> Bool? {
+    guard !selector.labels.isEmpty else { return true }
+    guard let labels = circumstances.verdicts?.node.value?.labels else { return nil }
+    return selector.labels.allSatisfy { labels[$0.key] == $0.value }
+  }
+
+  /// `*` stands for any run of characters; everything else for itself.
+  package static func matches(_ text: String, glob: String) -> Bool {
+    let text = Array(text.utf8)
+    let glob = Array(glob.utf8)
+    var position = 0
+    var pattern = 0
+    var star: (pattern: Int, position: Int)?
+    while position < text.count {
+      if pattern < glob.count, glob[pattern] == UInt8(ascii: "*") {
+        star = (pattern, position)
+        pattern += 1
+      } else if pattern < glob.count, glob[pattern] == text[position] {
+        position += 1
+        pattern += 1
+      } else if let last = star {
+        pattern = last.pattern + 1
+        position = last.position + 1
+        star = (last.pattern, last.position + 1)
+      } else {
+        return false
+      }
+    }
+    return glob[pattern...].allSatisfy { $0 == UInt8(ascii: "*") }
+  }
+}

@@ -1,0 +1,93 @@
+/// The vetoes: what stops an action that the policy asks for. Checked in this order; the first that objects is named.
+package enum Safeguard: String, CaseIterable, Hashable, Sendable {
+  case observeMode = "observe-mode"
+  case collision
+  case here
+  case holdOff = "hold-off"
+  case live
+  case budget
+
+  /// How soon to look for the heartbeat again. Leases are renewed every ten seconds.
+  package static let heartbeatInterval = Duration.seconds(5)
+
+  package static func veto(
+    _ action: Action, _ observation: Observation, _ circumstances: Circumstances
+  ) -> Decision.Verdict? {
+    for safeguard in allCases {
+      if let verdict = safeguard.objection(to: action, observation, circumstances) { return verdict }
+    }
+    return nil
+  }
+
+  private func objection(
+    to action: Action, _ observation: Observation, _ circumstances: Circumstances
+  ) -> Decision.Verdict? {
+    switch self {
+    case .observeMode:
+      guard circumstances.policy.mode == .observe else { return nil }
+      return .report("observe mode: would do \(action.word)")
+    case .budget: return budgetObjection(action, circumstances)
+    case .collision, .here, .holdOff, .live:
+      guard action.touchesSecret, case .node(let node) = observation else { return nil }
+      return secretObjection(node, circumstances)
+    }
+  }
+
+  private func secretObjection(_ observation: NodeObservation, _ circumstances: Circumstances) -> Decision.Verdict? {
+    let now = circumstances.now.monotonic
+    switch self {
+    case .collision:
+      guard let until = circumstances.collisionUntil, now < until else { return nil }
+      return .hold("a heal of this Secret was undone: somebody else uses this name")
+    case .holdOff:
+      guard now < circumstances.holdOffUntil else { return nil }
+      return .wait(.holdOff, until: circumstances.holdOffUntil, Finding.Wait.holdOff.explanation)
+    case .here:
+      guard let node = observation.node.value, let machine = circumstances.installation?.identity else {
+        return .hold("the Node could not be compared with this machine")
+      }
+      return node.isHere(machine)
+        ? nil : .hold("the Node is not this machine: its machine ID, boot ID or address differ")
+    case .live:
+      switch circumstances.node.isLive(at: now) {
+      case .some(true): return nil
+      case .some(false): return .hold("the Node is not live: its heartbeat has stopped")
+      case .none: return .wait(.heartbeat, until: now + Self.heartbeatInterval, Finding.Wait.heartbeat.explanation)
+      }
+    case .observeMode, .budget: return nil
+    }
+  }
+
+  private func budgetObjection(_ action: Action, _ circumstances: Circumstances) -> Decision.Verdict? {
+    guard let kind = action.budget else { return nil }
+    let now = circumstances.now
+    let rate = circumstances.policy.limits.rate(for: kind)
+    // What was begun may be finished: the intent was counted already (design 5).
+    if case .replaceSecret(let replacement) = action, replacement.old == nil,
+      circumstances.history.hasOpenIntent(kind, at: now.wall)
+    {
+      return nil
+    }
+    guard let free = circumstances.history.spentUntil(kind, rate, at: now.wall) else { return nil }
+    let wait = free - now.wall
+    return .wait(
+      .budget, until: now.monotonic + wait,
+      "the budget of \(rate.acts) acts per \(rate.per.spelled) is spent; next in \(wait.roundedToSeconds)")
+  }
+}
+
+extension Action {
+  package var touchesSecret: Bool {
+    switch self {
+    case .replaceSecret, .sealSecret: true
+    case .restorePasswordFile, .tightenPasswordFile, .removePasswordFile, .removeStrayFile, .acceptIntoEscrow: false
+    }
+  }
+}
+
+extension Duration {
+  /// Rounded up to whole seconds, as a policy file would spell it.
+  package var roundedToSeconds: String {
+    Duration.seconds((wholeNanoseconds + 999_999_999) / 1_000_000_000).spelled
+  }
+}

@@ -1,0 +1,65 @@
+/// The acts of the recent past, for budgets and for finishing what was begun.
+package struct ActHistory: Hashable, Sendable {
+  /// How long an intent authorises its own completion (design 5).
+  package static let intentLife = Duration.seconds(120)
+  /// Acts kept in memory; more than any budget counts.
+  package static let limit = 10_000
+
+  private var acts: [Act] = []
+  /// The log could not be read: every budget counts as spent for one of its windows from here on.
+  package private(set) var damagedSince: WallTime?
+
+  package init() {}
+
+  package init(_ acts: [Act], at now: WallTime) {
+    self.acts = acts.suffix(Self.limit)
+    clamp(to: now)
+  }
+
+  package static func damaged(at now: WallTime) -> ActHistory {
+    var history = ActHistory()
+    history.damagedSince = now
+    return history
+  }
+
+  package mutating func note(_ act: Act) {
+    acts.append(act)
+    if acts.count > Self.limit { acts.removeFirst(acts.count - Self.limit) }
+  }
+
+  /// A clock that went back leaves acts in the future. They happened, so they count as done now; otherwise they would
+  /// count until that future comes, or not at all.
+  package mutating func clamp(to now: WallTime) {
+    for index in acts.indices where acts[index].at > now { acts[index].at = now }
+    if let since = damagedSince, since > now { damagedSince = now }
+  }
+
+  package func used(_ kind: Budget.Kind, within rate: Limits.Rate, at now: WallTime) -> Int {
+    acts.count { $0.kind == kind && $0.phase == .begun && now - $0.at < rate.per }
+  }
+
+  /// `nil`: there is budget left. Otherwise when the next act is free.
+  package func spentUntil(_ kind: Budget.Kind, _ rate: Limits.Rate, at now: WallTime) -> WallTime? {
+    if let since = damagedSince, now - since < rate.per { return since + rate.per }
+    let counted = acts.filter { $0.kind == kind && $0.phase == .begun && now - $0.at < rate.per }
+    guard counted.count >= rate.acts else { return nil }
+    let oldest = counted.map(\.at).sorted()[counted.count - rate.acts]
+    return oldest + rate.per
+  }
+
+  /// An act of this kind was begun, not ended, and is young enough to be finished without a new budget.
+  package func hasOpenIntent(_ kind: Budget.Kind, at now: WallTime) -> Bool {
+    guard let last = acts.last(where: { $0.kind == kind }), last.phase == .begun else { return false }
+    return now - last.at < Self.intentLife
+  }
+}
+
+extension Limits {
+  /// The rate an act of this kind is held to.
+  package func rate(for kind: Budget.Kind) -> Rate {
+    switch kind {
+    case .local: local
+    case .node, .secret: node
+    }
+  }
+}

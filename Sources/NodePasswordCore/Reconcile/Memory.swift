@@ -1,0 +1,121 @@
+/// A file as first seen with this identity: how long it has rested is what settling and waiting are measured by.
+package struct Sighting: Hashable, Sendable {
+  package var identity: FileIdentity
+  package var since: Moment
+
+  package init(identity: FileIdentity, since: Moment) {
+    self.identity = identity
+    self.since = since
+  }
+}
+
+/// What has to be remembered between two looks at the machine. Lost at a restart, on purpose: law L6 lets only what this
+/// run of the daemon saw itself count as a proof.
+package struct MachineMemory: Hashable, Sendable {
+  package var file: Sighting?
+  package var stray: Sighting?
+  /// The password file and the certificates that were there when that file was first seen.
+  package var baseline: Baseline?
+  /// With this file an agent start was accepted, and the escrow does not know yet.
+  package var provenFile: FileIdentity?
+
+  package struct Baseline: Hashable, Sendable {
+    package var file: FileIdentity
+    /// `nil`: there were none.
+    package var certificates: CertificatePair?
+  }
+
+  package init() {}
+
+  /// Takes in one look. The order of looks is all that counts here: no clock but our own monotonic one is consulted.
+  package mutating func note(_ observation: MachineObservation, at now: Moment) {
+    file = Self.sighting(of: observation.passwordFile.value?.identity, before: file, now)
+    stray = Self.sighting(of: observation.strayFile.value, before: stray, now)
+    noteCertificates(observation)
+  }
+
+  /// After a clock step no order of file times means anything any more (law L6).
+  package mutating func forgetCertificates() {
+    baseline = nil
+    provenFile = nil
+  }
+
+  private static func sighting(of identity: FileIdentity?, before: Sighting?, _ now: Moment) -> Sighting? {
+    guard let identity else { return nil }
+    return before?.identity == identity ? before : Sighting(identity: identity, since: now)
+  }
+
+  /// Law L6: both certificates replaced while the password file stayed the same file.
+  private mutating func noteCertificates(_ observation: MachineObservation) {
+    guard case .present(let facts) = observation.passwordFile, case .wellFormed = facts.shape else {
+      forgetCertificates()
+      return
+    }
+    if provenFile != facts.identity { provenFile = nil }
+    let pair: CertificatePair?
+    switch observation.certificates {
+    case .present(let present): pair = present
+    case .absent: pair = nil
+    case .unknown:
+      baseline = nil
+      return
+    }
+    guard let last = baseline, last.file == facts.identity else {
+      baseline = Baseline(file: facts.identity, certificates: pair)
+      return
+    }
+    guard let pair else {
+      baseline = Baseline(file: facts.identity, certificates: nil)
+      return
+    }
+    let wereReplaced = last.certificates.map { $0.serving != pair.serving && $0.client != pair.client } ?? true
+    if wereReplaced {
+      provenFile = facts.identity
+      baseline = Baseline(file: facts.identity, certificates: pair)
+    }
+  }
+}
+
+/// What has to be remembered between two looks at a Node.
+package struct NodeMemory: Hashable, Sendable {
+  /// The lease's version when last seen, and when we saw it change. `nil` as the moment: never yet.
+  package var leaseVersion: String?
+  package var leaseChangedAt: Moment?
+  /// When a look for the heartbeat began.
+  package var heartbeatAwaitedSince: Moment?
+  /// The Secret's drift as first seen, since a Secret may be between two hands for a moment.
+  package var drift: Drift?
+  package var driftSince: Moment?
+  /// The newest version of anything seen in the datastore.
+  package var newestVersion: UInt64 = 0
+
+  package init() {}
+
+  /// How long after a change of its lease a Node counts as live (design 5).
+  package static let freshness = Duration.seconds(40)
+
+  /// Takes in one look; answers whether the datastore has gone back in time.
+  package mutating func note(_ observation: NodeObservation, at now: Moment) -> Bool {
+    if case .present(let version) = observation.lease {
+      if let leaseVersion, leaseVersion != version { leaseChangedAt = now }
+      leaseVersion = version
+    }
+    let versions = [
+      observation.lease.value, observation.node.value?.resourceVersion,
+      observation.secret.value?.identity.resourceVersion,
+    ].compactMap { $0.flatMap { UInt64($0) } }
+    // Leases change every ten seconds, so the newest version in one look hardly ever falls behind the last look's.
+    // A lease that could not be read makes a look that proves nothing.
+    guard case .present = observation.lease, let newest = versions.max() else { return false }
+    let wentBack = newest < newestVersion
+    newestVersion = newest
+    return wentBack
+  }
+
+  /// *Fresh* by our own clock; `nil` while it cannot be known yet.
+  package func isLive(at now: Moment) -> Bool? {
+    if let leaseChangedAt { return now - leaseChangedAt <= Self.freshness }
+    guard let heartbeatAwaitedSince else { return nil }
+    return now - heartbeatAwaitedSince > Self.freshness ? false : nil
+  }
+}
