@@ -122,7 +122,11 @@ private struct MachineSearch {
     case (.present(.differs), .present(.differs)):
       return .undecided("neither the password file nor the escrow fits the Secret's hash")
     case (.absent, _), (.present(.differs), .absent): return patience(facts)
-    case (.unknown, _), (.present(.differs), .unknown): return .waiting(.verdict, until: nil)
+    case (.unknown(let obstacle), _), (.present(.differs), .unknown(let obstacle)):
+      if obstacle.kind == .malformed {
+        return .undecided("the Secret's hash is unusable, so no side can be proven right")
+      }
+      return .waiting(.verdict, until: nil)
     }
   }
 

@@ -1,0 +1,44 @@
+/// What happened. A past-tense fact; the reconciler's only input.
+package enum Event: Hashable, Sendable {
+  case started
+  case policyRead(PolicyReading)
+  case actsLoaded(Observed<[Act]>)
+  /// Look again, and nothing more.
+  case woken(Subject, WakeCause)
+  case observed(PassID, Observation)
+  /// The act is in the durable log, or could not be written there.
+  case counted(PassID, step: Int, Obstacle?)
+  case performed(PassID, step: Int, Outcome)
+  /// The timer went off.
+  case timeCame
+  case reloadAsked
+  case stopAsked
+}
+
+/// How reading the policy went.
+package enum PolicyReading: Hashable, Sendable {
+  /// `origin`: the file, or `built-in` where there is none.
+  case accepted(Policy, origin: String)
+  /// Rejected, with the last good one to go on with if there is any.
+  case rejected(PolicyRejection, lastGood: Policy?)
+}
+
+/// What is to be done about it. Carried out in order.
+package enum Command: Hashable, Sendable {
+  case readPolicy
+  case loadActs
+  case observe(PassID, Subject, Installation?)
+  case count(PassID, step: Int, Act)
+  case perform(PassID, step: Int, Action, Installation)
+  /// Close an intent in the durable log; if that fails the intent runs out by itself.
+  case close(Act)
+  case record(Record)
+  case publish(StatusReport)
+  /// `nil`: none is needed.
+  case setTimer(Moment?)
+  case tell(ServiceState)
+  case watchFiles(Installation?)
+  /// The Secret of this name; `nil`: none.
+  case watchSecret(String?)
+  case exit(Int32)
+}

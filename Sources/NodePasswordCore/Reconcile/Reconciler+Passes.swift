@@ -1,0 +1,353 @@
+/// Passes: wake, look, decide, count, act, look again.
+extension Reconciler {
+  mutating func wake(_ subject: Subject, _ cause: WakeCause, _ now: Now) {
+    if cause == .watchFailed { watchProblem = true }
+    if cause == .fileChanged || cause == .watchOverflowed { watchProblem = false }
+    guard var state = subjects[subject], !isStopping else {
+      count("wakes-ignored")
+      return
+    }
+    state.cause = cause
+    switch state.phase {
+    case .observing, .counting, .acting:
+      // The look under way may have missed it: one more pass, however many wakes there were.
+      state.isDirty = true
+      subjects[subject] = state
+    case .idle, .settling:
+      subjects[subject] = state
+      settleOrLook(subject, now)
+    }
+  }
+
+  /// A missing password file must be back before the agent looks, so the machine is looked at at once; its Node, and a
+  /// machine in a storm of hints, after quiet.
+  private mutating func settleOrLook(_ subject: Subject, _ now: Now) {
+    guard var state = subjects[subject], let policy else { return }
+    let settle = policy.timing.settle
+    let isUrgent = subject == .machine && !state.burst.isSpent(at: now.monotonic)
+    if isUrgent || settle == .zero {
+      subjects[subject] = state
+      look(subject, now)
+      return
+    }
+    let latest: Moment
+    if case .settling(_, let earlier) = state.phase {
+      latest = earlier
+    } else {
+      latest = now.monotonic + settle * Self.settleLimit
+    }
+    state.phase = .settling(until: min(now.monotonic + settle, latest), latest: latest)
+    subjects[subject] = state
+  }
+
+  mutating func look(_ subject: Subject, _ now: Now) {
+    guard var state = subjects[subject] else { return }
+    lastPass += 1
+    let pass = PassID(lastPass)
+    count("passes")
+    state.isDirty = false
+    state.nextLook = nil
+    state.phase = .observing(pass, deadline: now.monotonic + configuration.observeDeadline)
+    subjects[subject] = state
+    emit(.observe(pass, subject, machine?.installation.value))
+  }
+
+  /// Whatever is due by the clock: quiet reached, a deadline passed, a look planned.
+  mutating func runDue(_ now: Now) {
+    for subject in subjects.keys.sorted() {
+      guard let state = subjects[subject] else { continue }
+      switch state.phase {
+      case .idle:
+        guard !isStopping, let next = state.nextLook, next <= now.monotonic else { continue }
+        subjects[subject]?.cause = .resync
+        look(subject, now)
+      case .settling(let until, _):
+        if !isStopping, until <= now.monotonic { look(subject, now) }
+      case .observing(_, let deadline):
+        guard deadline <= now.monotonic else { continue }
+        count("deadlines-missed")
+        rest(subject, after: Obstacle(.timedOut, at: subject.description, "no answer in time"), now)
+      case .counting(let pass, let progress, let deadline), .acting(let pass, let progress, let deadline):
+        guard deadline <= now.monotonic else { continue }
+        count("deadlines-missed")
+        let obstacle = Obstacle(.timedOut, at: progress.action.word, "no answer in time")
+        conclude(subject, pass, progress, .failed(obstacle), now)
+      }
+    }
+  }
+
+  // MARK: Observed
+
+  mutating func observed(_ pass: PassID, _ observation: Observation, _ now: Now) {
+    guard let subject = subject(awaiting: pass), var state = subjects[subject] else {
+      count("completions-stale")
+      return
+    }
+    state.phase = .idle
+    state.observation = observation
+    state.lastLook = now.wall
+    subjects[subject] = state
+    takeIn(observation, subject, now)
+    becomeReady()
+    guard !isStopping else { return finishStop() }
+    decide(subject, pass, observation, now)
+  }
+
+  private func subject(awaiting pass: PassID) -> Subject? {
+    subjects.first { _, state in
+      if case .observing(pass, _) = state.phase { true } else { false }
+    }?.key
+  }
+
+  private mutating func takeIn(_ observation: Observation, _ subject: Subject, _ now: Now) {
+    switch observation {
+    case .machine(let seen):
+      machineMemory.note(seen, at: now.monotonic)
+      machine = seen
+      followInstallation(seen, now)
+    case .node(let seen):
+      if nodeMemory.note(seen, at: now.monotonic) {
+        holdOff(now)
+        emit(.record(Record(.datastoreWentBack)))
+      }
+      let isNews =
+        node?.file != seen.file || node?.fileVerdict != seen.fileVerdict || node?.escrowVerdict != seen.escrowVerdict
+      node = seen
+      noteSecretDrift(seen, now)
+      if isNews { wake(.machine, .relatedSubject, now) }
+    }
+  }
+
+  /// A server's own Node is a subject of its own; it follows the name.
+  private mutating func followInstallation(_ seen: MachineObservation, _ now: Now) {
+    if case .unknown = seen.installation { return }
+    let installation = seen.installation.value
+    if installation != watchedInstallation {
+      watchedInstallation = installation
+      emit(.watchFiles(installation))
+    }
+    var wanted: NodeName?
+    if let installation, installation.hasServerRole, installation.hasAgentRole {
+      wanted = installation.effectiveName.value
+    }
+    let secret = wanted.flatMap { name in installation.map { $0.distribution.secretName(of: name) } }
+    guard secret != watchedSecret else { return }
+    watchedSecret = secret
+    for other in subjects.keys where other != .machine { subjects[other] = nil }
+    nodeMemory = NodeMemory()
+    node = nil
+    emit(.watchSecret(secret))
+    if let wanted {
+      subjects[.node(wanted)] = SubjectState()
+      wake(.node(wanted), .start, now)
+    }
+  }
+
+  private mutating func noteSecretDrift(_ seen: NodeObservation, _ now: Now) {
+    let found = DriftFinder.find(in: seen, memory: nodeMemory, at: now.monotonic).first?.drift
+    if found != nodeMemory.drift {
+      nodeMemory.drift = found
+      nodeMemory.driftSince = found == nil ? nil : now.monotonic
+    }
+    if found == nil {
+      nodeMemory.heartbeatAwaitedSince = nil
+    } else if nodeMemory.heartbeatAwaitedSince == nil {
+      nodeMemory.heartbeatAwaitedSince = now.monotonic
+    }
+  }
+
+  private mutating func becomeReady() {
+    guard !isReady, machine != nil else { return }
+    isReady = true
+    emit(.record(Record(.started, [.version: configuration.version])))
+    emit(.tell(.ready))
+  }
+
+  // MARK: Decide
+
+  func circumstances(_ policy: Policy, _ now: Now) -> Circumstances {
+    var circumstances = Circumstances(policy: policy, history: history, holdOffUntil: holdOffUntil, now: now)
+    circumstances.machine = machineMemory
+    circumstances.node = nodeMemory
+    circumstances.verdicts = node
+    circumstances.installation = machine?.installation.value
+    circumstances.collisionUntil = collisionUntil
+    return circumstances
+  }
+
+  private mutating func decide(_ subject: Subject, _ pass: PassID, _ observation: Observation, _ now: Now) {
+    guard let policy, var state = subjects[subject] else { return }
+    let plan = Planner.plan(for: observation, circumstances(policy, now))
+    recordObstacles(&state, observation)
+    noteHeals(&state, subject, plan, pass, now)
+    recordDecisions(&state, subject, plan, pass)
+    state.decisions = plan.decisions
+    subjects[subject] = state
+    if plan.decisions.contains(where: \.awaitsVerdict), let own = subjects.keys.first(where: { $0 != .machine }),
+      subject == .machine
+    {
+      askForVerdict(own, now)
+    }
+    let steps = plan.steps
+    guard steps.isEmpty, !state.isDirty else {
+      if steps.isEmpty {
+        look(subject, now)
+      } else {
+        take(Phase.Progress(steps: steps, step: 0), subject, pass, now)
+      }
+      return
+    }
+    planNextLook(subject, observation, plan, now)
+    publish(now)
+  }
+
+  /// The hash is another subject's to look at; asked once per look of ours, unless it is looking already.
+  private mutating func askForVerdict(_ own: Subject, _ now: Now) {
+    guard let state = subjects[own], !state.phase.isInFlight, state.nextLook == nil || state.backoff.failures == 0
+    else {
+      return
+    }
+    wake(own, .relatedSubject, now)
+  }
+
+  private mutating func planNextLook(_ subject: Subject, _ observation: Observation, _ plan: Plan, _ now: Now) {
+    guard let policy, var state = subjects[subject] else { return }
+    var next = now.monotonic + policy.timing.resync
+    if let again = plan.lookAgain { next = min(next, max(again, now.monotonic + .milliseconds(1))) }
+    if observation.isObstructed {
+      next = min(next, now.monotonic + state.backoff.failed())
+    } else {
+      state.backoff.succeeded()
+    }
+    state.nextLook = next
+    subjects[subject] = state
+  }
+
+  // MARK: Act
+
+  private mutating func take(_ progress: Phase.Progress, _ subject: Subject, _ pass: PassID, _ now: Now) {
+    guard var state = subjects[subject], let installation = machine?.installation.value else { return }
+    let action = progress.action
+    if let kind = action.budget {
+      let act = Act(at: now.wall, kind: kind, phase: .begun, word: action.word)
+      state.phase = .counting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
+      subjects[subject] = state
+      emit(.count(pass, step: progress.step, act))
+      history.note(act)
+    } else {
+      state.phase = .acting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
+      subjects[subject] = state
+      emit(.perform(pass, step: progress.step, action, installation))
+    }
+  }
+
+  mutating func counted(_ pass: PassID, _ step: Int, _ obstacle: Obstacle?, _ now: Now) {
+    for (subject, state) in subjects {
+      guard case .counting(pass, let progress, _) = state.phase, progress.step == step else { continue }
+      actLogProblem = obstacle
+      if let obstacle {
+        // What cannot be counted is not done (law L4).
+        conclude(subject, pass, progress, .failed(obstacle), now)
+      } else if let installation = machine?.installation.value {
+        subjects[subject]?.phase = .acting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
+        emit(.perform(pass, step: step, progress.action, installation))
+      }
+      return
+    }
+    count("completions-stale")
+  }
+
+  mutating func performed(_ pass: PassID, _ step: Int, _ outcome: Outcome, _ now: Now) {
+    for (subject, state) in subjects {
+      guard case .acting(pass, let progress, _) = state.phase, progress.step == step else { continue }
+      conclude(subject, pass, progress, outcome, now)
+      return
+    }
+    count("completions-stale")
+  }
+
+  /// Ends one step: the next one, or a look, since only a look tells whether it helped (law L10).
+  private mutating func conclude(
+    _ subject: Subject, _ pass: PassID, _ progress: Phase.Progress, _ outcome: Outcome, _ now: Now
+  ) {
+    closeIntent(progress.action, outcome, now)
+    recordOutcome(subject, pass, progress.action, outcome, now)
+    guard !isStopping else {
+      subjects[subject]?.phase = .idle
+      return finishStop()
+    }
+    switch outcome {
+    case .done where !progress.isLast:
+      take(Phase.Progress(steps: progress.steps, step: progress.step + 1), subject, pass, now)
+    case .done:
+      subjects[subject]?.cause = .verification
+      look(subject, now)
+    case .surprised:
+      // Somebody else was here: the plan is void, the next look will tell.
+      look(subject, now)
+    case .lostRace:
+      collisionUntil = now.monotonic + Self.collisionPause
+      look(subject, now)
+    case .failed where progress.action.budget == nil && !progress.isLast:
+      // An escrow that cannot be written is no reason to leave the drift behind it alone.
+      take(Phase.Progress(steps: progress.steps, step: progress.step + 1), subject, pass, now)
+    case .failed(let obstacle):
+      rest(subject, after: obstacle, now)
+    }
+  }
+
+  /// An outcome that is not known leaves the intent open, so that the act can be finished.
+  private mutating func closeIntent(_ action: Action, _ outcome: Outcome, _ now: Now) {
+    guard let kind = action.budget, case .node = kind else { return }
+    if case .failed = outcome { return }
+    let act = Act(at: now.wall, kind: kind, phase: .ended, word: action.word)
+    history.note(act)
+    emit(.close(act))
+  }
+
+  /// After a failure: wait, longer each time.
+  private mutating func rest(_ subject: Subject, after obstacle: Obstacle, _ now: Now) {
+    guard var state = subjects[subject] else { return }
+    if case .observing = state.phase, state.obstacles.insert(obstacle).inserted {
+      emit(.record(Record(.obstructed, obstacle.fields(of: subject))))
+    }
+    state.phase = .idle
+    state.isDirty = false
+    state.nextLook = now.monotonic + state.backoff.failed()
+    subjects[subject] = state
+    publish(now)
+  }
+}
+
+extension Decision {
+  var awaitsVerdict: Bool {
+    if case .wait(.verdict, nil, _) = verdict { true } else { false }
+  }
+}
+
+extension Observation {
+  /// Something could not be looked at that a later look may show.
+  var isObstructed: Bool { !obstacles.isEmpty }
+
+  /// Each thing that could not be looked at, without those that follow from another.
+  var obstacles: [Obstacle] {
+    switch self {
+    case .machine(let machine):
+      [
+        machine.installation.obstacle, machine.passwordFile.obstacle, machine.strayFile.obstacle,
+        machine.escrow.obstacle,
+        machine.certificates.obstacle,
+      ].compactMap { $0 }
+    case .node(let node):
+      [node.secret.obstacle, node.node.obstacle, node.lease.obstacle, node.verdictObstacle].compactMap { $0 }
+    }
+  }
+}
+
+extension NodeObservation {
+  /// Where the Secret itself could not be read, or its hash is damaged, the verdicts are unknown for that very reason.
+  fileprivate var verdictObstacle: Obstacle? {
+    guard case .present(let secret) = secret, secret.hash == .wellFormed else { return nil }
+    return fileVerdict.obstacle ?? escrowVerdict.obstacle
+  }
+}

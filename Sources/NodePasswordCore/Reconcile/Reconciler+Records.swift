@@ -1,0 +1,220 @@
+/// What the journal is told. Each thing once: when it comes, when its reason changes, when it goes.
+extension Reconciler {
+  func fields(_ subject: Subject, _ pass: PassID, _ more: [RecordField: String] = [:]) -> [RecordField: String] {
+    var fields = more
+    fields[.subject] = subject.description
+    fields[.pass] = pass.description
+    if let name = machine?.installation.value?.effectiveName.value { fields[.node] = name.rawValue }
+    return fields
+  }
+
+  // MARK: Obstacles
+
+  mutating func recordObstacles(_ state: inout SubjectState, _ observation: Observation) {
+    let present = Set(observation.obstacles)
+    let subject: Subject = if case .machine = observation { .machine } else { subjects.keys.max() ?? .machine }
+    for obstacle in present.subtracting(state.obstacles).sorted(by: { $0.description < $1.description }) {
+      emit(.record(Record(.obstructed, obstacle.fields(of: subject))))
+    }
+    for obstacle in state.obstacles.subtracting(present).sorted(by: { $0.description < $1.description }) {
+      // Another error at the same place is no relief.
+      if present.contains(where: { $0.place == obstacle.place }) { continue }
+      emit(.record(Record(.cleared, obstacle.fields(of: subject))))
+    }
+    state.obstacles = present
+    recordStanding(&state, observation)
+  }
+
+  /// Truths about the machine that are no drift and no obstacle, told once.
+  private mutating func recordStanding(_ state: inout SubjectState, _ observation: Observation) {
+    guard case .machine(let machine) = observation else { return }
+    let isLink = machine.passwordFile.value?.isTrustedLink ?? false
+    if isLink, !state.isTrustedLinkTold {
+      emit(.record(Record(.trustedLink, [.path: machine.installation.value?.passwordPath ?? ""])))
+    }
+    state.isTrustedLinkTold = isLink
+    let isForeign = machine.escrow.value.map { $0.hasAccepted && $0.owner != .thisMachine } ?? false
+    if isForeign, !state.isForeignEscrowTold {
+      emit(.record(Record(.escrowForeign, [.reason: machine.escrow.value?.owner.rawValue ?? ""])))
+    }
+    state.isForeignEscrowTold = isForeign
+  }
+
+  // MARK: Decisions
+
+  mutating func recordDecisions(_ state: inout SubjectState, _ subject: Subject, _ plan: Plan, _ pass: PassID) {
+    let before = state.decisions
+    for decision in plan.decisions {
+      let last = before.first { $0.finding.drift == decision.finding.drift }
+      if last.map(\.isWorthTelling) != true, decision.isWorthTelling {
+        emit(
+          .record(
+            Record(
+              .driftFound,
+              fields(
+                subject, pass,
+                [
+                  .drift: decision.finding.drift.rawValue, .reason: decision.finding.detail,
+                  .cause: state.cause.rawValue,
+                ]))))
+      }
+      if let last, last.isSameConclusion(as: decision), !decision.isAct { continue }
+      if let record = decisionRecord(decision, subject, pass) { emit(.record(record)) }
+    }
+    for decision in before where decision.isWorthTelling {
+      let drift = decision.finding.drift
+      let isStillThere = plan.decisions.contains { $0.finding.drift == drift }
+      if isStillThere || state.justHealed.contains(drift) { continue }
+      emit(.record(Record(.driftGone, fields(subject, pass, [.drift: drift.rawValue]))))
+    }
+    state.justHealed = []
+  }
+
+  private func decisionRecord(_ decision: Decision, _ subject: Subject, _ pass: PassID) -> Record? {
+    let kind: RecordKind
+    switch decision.verdict {
+    case .act: kind = .planned
+    case .hold: kind = .held
+    case .report: kind = .reported
+    case .wait(let wait, _, _):
+      guard wait != .settle else { return nil }
+      kind = .held
+    }
+    var more: [RecordField: String] = [
+      .drift: decision.finding.drift.rawValue, .decision: decision.word, .reason: decision.reason,
+      .rule: decision.rule.map { "\($0.name) (\($0.origin))" } ?? "none",
+    ]
+    if let remedy = decision.rule?.remedy { more[.remedy] = remedy.rawValue }
+    if case .act(.replaceSecret(let replacement)) = decision.verdict, let old = replacement.old {
+      more[.secretUID] = old.uid
+    }
+    more[.advice] = Advice.advice(for: decision)
+    var priority: Priority?
+    if case .wait = decision.verdict { priority = .info }
+    return Record(kind, priority: priority, fields(subject, pass, more))
+  }
+
+  // MARK: Outcomes
+
+  mutating func recordOutcome(
+    _ subject: Subject, _ pass: PassID, _ action: Action, _ outcome: Outcome, _ now: Now
+  ) {
+    guard var state = subjects[subject] else { return }
+    defer { subjects[subject] = state }
+    let drift = state.decisions.first { $0.verdict == .act(action) }?.finding.drift
+    var more: [RecordField: String] = [.remedy: action.word]
+    more[.drift] = drift?.rawValue
+    switch outcome {
+    case .done:
+      count("acts-done")
+      state.lastFailure = nil
+      noteDone(action, drift, pass, &state, now)
+      if case .acceptIntoEscrow(_, let proof) = action {
+        more[.proof] = proof.rawValue
+        emit(.record(Record(.escrowAccepted, fields(subject, pass, more))))
+      } else {
+        more[.outcome] = "done"
+        emit(.record(Record(.acted, fields(subject, pass, more))))
+      }
+    case .surprised(let reason):
+      count("acts-surprised")
+      more[.outcome] = "surprised"
+      more[.reason] = reason
+      emit(.record(Record(.acted, priority: .info, fields(subject, pass, more))))
+    case .lostRace(let reason):
+      more[.reason] = reason
+      more[.advice] = Advice.collision
+      emit(.record(Record(.collision, fields(subject, pass, more))))
+    case .failed(let obstacle):
+      count("acts-failed")
+      guard state.lastFailure != obstacle else { return }
+      state.lastFailure = obstacle
+      more[.obstacle] = obstacle.description
+      more[.advice] = Advice.advice(for: obstacle)
+      emit(.record(Record(.actFailed, fields(subject, pass, more))))
+    }
+  }
+
+  private mutating func noteDone(
+    _ action: Action, _ drift: Drift?, _ pass: PassID, _ state: inout SubjectState, _ now: Now
+  ) {
+    if case .acceptIntoEscrow = action { machineMemory.provenFile = nil }
+    guard let drift else { return }
+    state.unverified.removeAll { $0.drift == drift }
+    state.unverified.append(SubjectState.Heal(drift: drift, action: action, pass: pass, at: now.monotonic))
+    if action.touchesSecret { state.secretHealedAt = now.monotonic }
+  }
+
+  // MARK: Heals
+
+  /// Law L10: only a look that does not find the drift any more makes a heal; a drift that is back within the watch
+  /// window makes a collision.
+  mutating func noteHeals(_ state: inout SubjectState, _ subject: Subject, _ plan: Plan, _ pass: PassID, _ now: Now) {
+    let drifts = Set(plan.decisions.map(\.finding.drift))
+    for heal in state.unverified where !drifts.contains(heal.drift) {
+      count("heals")
+      state.lastHeal = now.wall
+      state.justHealed.insert(heal.drift)
+      emit(
+        .record(
+          Record(
+            .healed,
+            fields(
+              subject, pass,
+              [
+                .drift: heal.drift.rawValue, .remedy: heal.action.word,
+                .duration: String((now.monotonic - heal.at).wholeNanoseconds / 1000),
+              ]))))
+    }
+    state.unverified.removeAll { !drifts.contains($0.drift) }
+    noteCollision(&state, subject, drifts, pass, now)
+  }
+
+  private mutating func noteCollision(
+    _ state: inout SubjectState, _ subject: Subject, _ drifts: Set<Drift>, _ pass: PassID, _ now: Now
+  ) {
+    guard let healed = state.secretHealedAt, let policy else { return }
+    guard now.monotonic - healed < policy.timing.watchHeal else {
+      state.secretHealedAt = nil
+      return
+    }
+    let back = drifts.intersection([.secretMismatch, .secretMissing, .secretMalformed])
+    guard let drift = back.first else { return }
+    state.secretHealedAt = nil
+    collisionUntil = now.monotonic + Self.collisionPause
+    emit(
+      .record(
+        Record(.collision, fields(subject, pass, [.drift: drift.rawValue, .advice: Advice.collision]))))
+  }
+}
+
+extension Decision {
+  /// What may settle by itself within moments is not told.
+  var isWorthTelling: Bool {
+    if case .wait(.settle, _, _) = verdict { false } else { true }
+  }
+
+  var isAct: Bool {
+    if case .act = verdict { true } else { false }
+  }
+
+  /// The same kind of conclusion for the same reason, whatever the moments in it.
+  func isSameConclusion(as other: Decision) -> Bool {
+    switch (verdict, other.verdict) {
+    case (.act(let first), .act(let second)): first == second
+    case (.wait(let first, _, _), .wait(let second, _, _)): first == second
+    case (.hold(let first), .hold(let second)): first == second
+    case (.report(let first), .report(let second)): first == second
+    default: false
+    }
+  }
+}
+
+extension Obstacle {
+  func fields(of subject: Subject) -> [RecordField: String] {
+    [
+      .subject: subject.description, .obstacle: description, .reason: kind.rawValue,
+      .advice: Advice.advice(for: self),
+    ]
+  }
+}

@@ -1,0 +1,164 @@
+/// What `status` shows, made from state alone.
+extension Reconciler {
+  /// Publishes where anything but the time has changed.
+  mutating func publish(_ now: Now) {
+    guard policy != nil else { return }
+    var report = makeReport(now)
+    let line = statusLine(report)
+    if line != lastStatusLine {
+      lastStatusLine = line
+      emit(.tell(.status(line)))
+    }
+    if var last = lastReport {
+      last.publishedAt = report.publishedAt
+      last.counters = report.counters
+      for index in last.subjects.indices where index < report.subjects.count {
+        last.subjects[index].lastLook = report.subjects[index].lastLook
+      }
+      if last == report, let published = lastReport?.publishedAt, now.wall - published < .seconds(30) { return }
+    }
+    report.publishedAt = now.wall
+    lastReport = report
+    emit(.publish(report))
+  }
+
+  func makeReport(_ now: Now) -> StatusReport {
+    let entries = subjects.keys.sorted().compactMap { subject in subjects[subject].map { entry(subject, $0) } }
+    return StatusReport(
+      version: configuration.version, pid: configuration.pid, publishedAt: now.wall, startedAt: startedAt,
+      node: machine?.installation.value?.effectiveName.value?.rawValue, mode: policy?.mode ?? .observe,
+      policyOrigin: policyOrigin, verdict: Self.verdict(of: entries), conditions: conditions(now), subjects: entries,
+      counters: counters)
+  }
+
+  private static func verdict(of entries: [StatusReport.Entry]) -> StatusReport.Verdict {
+    for verdict in [StatusReport.Verdict.needsPerson, .beingHandled, .unknown]
+    where entries.contains(where: { $0.verdict == verdict }) {
+      return verdict
+    }
+    return entries.isEmpty ? .unknown : .inSync
+  }
+
+  private func entry(_ subject: Subject, _ state: SubjectState) -> StatusReport.Entry {
+    let findings = state.decisions.map { decision in
+      StatusReport.Finding(
+        drift: decision.finding.drift, decision: decision.word, remedy: decision.rule?.remedy,
+        rule: decision.rule.map { "\($0.name) (\($0.origin))" }, reason: decision.reason)
+    }
+    let verdict: StatusReport.Verdict
+    if state.decisions.contains(where: \.needsPerson) {
+      verdict = .needsPerson
+    } else if !state.decisions.isEmpty {
+      verdict = .beingHandled
+    } else if state.observation == nil || !state.obstacles.isEmpty {
+      verdict = .unknown
+    } else {
+      verdict = .inSync
+    }
+    return StatusReport.Entry(
+      subject: subject.description, verdict: verdict, findings: findings, lastLook: state.lastLook,
+      lastHeal: state.lastHeal)
+  }
+
+  // MARK: Conditions
+
+  private func conditions(_ now: Now) -> [StatusReport.Condition] {
+    var conditions = [policyCondition, passwordFileCondition, escrowCondition]
+    if let clusterCondition { conditions.append(clusterCondition) }
+    conditions += [watchCondition, budgetCondition(now), actLogCondition]
+    return conditions
+  }
+
+  private var policyCondition: StatusReport.Condition {
+    guard let policyProblem else { return StatusReport.Condition(.policyAccepted, .yes) }
+    return StatusReport.Condition(.policyAccepted, .no, reason: policyProblem)
+  }
+
+  private var passwordFileCondition: StatusReport.Condition {
+    guard let machine else {
+      return StatusReport.Condition(.passwordFileReadable, .unknown, reason: "not looked at yet")
+    }
+    guard let obstacle = machine.passwordFile.obstacle else {
+      return StatusReport.Condition(.passwordFileReadable, .yes)
+    }
+    return StatusReport.Condition(.passwordFileReadable, .no, reason: Self.reason(obstacle))
+  }
+
+  private var escrowCondition: StatusReport.Condition {
+    guard let machine else { return StatusReport.Condition(.escrowReady, .unknown, reason: "not looked at yet") }
+    if policy?.escrow == Policy.EscrowStore.none {
+      return StatusReport.Condition(.escrowReady, .no, reason: "the policy keeps no escrow: a lost password stays lost")
+    }
+    switch machine.escrow {
+    case .unknown(let obstacle): return StatusReport.Condition(.escrowReady, .no, reason: Self.reason(obstacle))
+    case .absent:
+      return StatusReport.Condition(
+        .escrowReady, .no, reason: "no password has been seen to be accepted by the server yet; the next join fills it")
+    case .present(let facts):
+      if facts.isUsable { return StatusReport.Condition(.escrowReady, .yes) }
+      let reason = facts.hasAccepted ? "it belongs to \(facts.owner.rawValue)" : "it holds no accepted password yet"
+      return StatusReport.Condition(.escrowReady, .no, reason: reason)
+    }
+  }
+
+  /// `nil` on a machine without the server role, which has no rights in the cluster and needs none.
+  private var clusterCondition: StatusReport.Condition? {
+    guard watchedSecret != nil else { return nil }
+    guard let node else { return StatusReport.Condition(.clusterReachable, .unknown, reason: "not looked at yet") }
+    guard let obstacle = node.secret.obstacle ?? node.node.obstacle else {
+      return StatusReport.Condition(.clusterReachable, .yes)
+    }
+    return StatusReport.Condition(.clusterReachable, .no, reason: Self.reason(obstacle))
+  }
+
+  private var watchCondition: StatusReport.Condition {
+    guard watchProblem else { return StatusReport.Condition(.watching, .yes) }
+    return StatusReport.Condition(
+      .watching, .no,
+      reason: "changes cannot be watched; looking every \(policy?.timing.resync.spelled ?? "while") instead")
+  }
+
+  private func budgetCondition(_ now: Now) -> StatusReport.Condition {
+    guard let policy else { return StatusReport.Condition(.budgetLeft, .unknown) }
+    guard let free = history.spentUntil(.local, policy.limits.local, at: now.wall) else {
+      return StatusReport.Condition(.budgetLeft, .yes)
+    }
+    return StatusReport.Condition(
+      .budgetLeft, .no, reason: "the budget for local acts is spent; next in \((free - now.wall).roundedToSeconds)")
+  }
+
+  private var actLogCondition: StatusReport.Condition {
+    guard let actLogProblem else { return StatusReport.Condition(.actLogWritable, .yes) }
+    return StatusReport.Condition(.actLogWritable, .no, reason: Self.reason(actLogProblem))
+  }
+
+  private static func reason(_ obstacle: Obstacle) -> String { "\(obstacle); \(Advice.advice(for: obstacle))" }
+
+  /// One human line for the service manager.
+  private func statusLine(_ report: StatusReport) -> String {
+    let name = report.node ?? "this machine"
+    let findings = report.subjects.flatMap(\.findings)
+    switch report.verdict {
+    case .inSync: return "\(name): in sync"
+    case .beingHandled: return "\(name): healing \(Self.names(findings))"
+    case .needsPerson: return "\(name): \(Self.names(findings)) needs a person"
+    case .unknown:
+      let obstacle = report.conditions.first { $0.holds == .no && !$0.reason.isEmpty }
+      return "\(name): cannot see everything" + (obstacle.map { " (\($0.kind.rawValue))" } ?? "")
+    }
+  }
+
+  private static func names(_ findings: [StatusReport.Finding]) -> String {
+    findings.map(\.drift.rawValue).joined(separator: ", ")
+  }
+}
+
+extension Decision {
+  /// Nothing will happen by itself.
+  package var needsPerson: Bool {
+    switch verdict {
+    case .hold, .report: true
+    case .act, .wait: false
+    }
+  }
+}

@@ -1,0 +1,224 @@
+/// The state machine: one event in, commands out, nothing else. All effects are somebody else's.
+///
+/// Subjects are reconciled one pass at a time each, side by side; there are at most two here: the machine, which is
+/// looked at without any network, and its own Node.
+package struct Reconciler: Sendable {
+  package struct Configuration: Hashable, Sendable {
+    package var version: String
+    package var pid: Int32
+    /// Deadlines of the state machine itself; the ports have shorter ones of their own.
+    package var observeDeadline = Duration.seconds(30)
+    package var performDeadline = Duration.seconds(60)
+
+    package init(version: String, pid: Int32) {
+      self.version = version
+      self.pid = pid
+    }
+  }
+
+  /// Wall and monotonic clock drift apart by less than this unless somebody sets the clock.
+  package static let clockTolerance = Duration.seconds(2)
+  /// How long Secrets are left alone after a heal was undone.
+  package static let collisionPause = Duration.seconds(3600)
+  /// Quiet is waited for at most this many times `settle`.
+  package static let settleLimit = 8
+
+  let configuration: Configuration
+  var policy: Policy?
+  var policyOrigin = ""
+  var policyProblem: String?
+  var areActsLoaded = false
+  var history = ActHistory()
+  var actLogProblem: Obstacle?
+  var subjects: [Subject: SubjectState] = [:]
+  var machineMemory = MachineMemory()
+  var nodeMemory = NodeMemory()
+  var machine: MachineObservation?
+  var node: NodeObservation?
+  var holdOffUntil = Moment(nanoseconds: .min)
+  var collisionUntil: Moment?
+  var clockOffset: Duration?
+  var startedAt = WallTime(nanoseconds: 0)
+  var isReady = false
+  var isReloading = false
+  var isStopping = false
+  var watchProblem = false
+  var watchedInstallation: Installation?
+  var watchedSecret: String?
+  var lastReport: StatusReport?
+  var lastStatusLine = ""
+  var timer: Moment?
+  var lastPass: UInt64 = 0
+  var counters: [String: Int] = [:]
+  var commands: [Command] = []
+
+  package init(configuration: Configuration) { self.configuration = configuration }
+
+  /// The only door.
+  package mutating func handle(_ event: Event, at now: Now) -> [Command] {
+    commands = []
+    noteClock(now)
+    switch event {
+    case .started: start(now)
+    case .policyRead(let reading): policyWasRead(reading, now)
+    case .actsLoaded(let acts): actsWereLoaded(acts, now)
+    case .woken(let subject, let cause): wake(subject, cause, now)
+    case .observed(let pass, let observation): observed(pass, observation, now)
+    case .counted(let pass, let step, let obstacle): counted(pass, step, obstacle, now)
+    case .performed(let pass, let step, let outcome): performed(pass, step, outcome, now)
+    case .timeCame: timer = nil
+    case .reloadAsked: reload()
+    case .stopAsked: stop(now)
+    }
+    runDue(now)
+    armTimer(now)
+    return commands
+  }
+
+  mutating func emit(_ command: Command) { commands.append(command) }
+
+  mutating func count(_ counter: String) { counters[counter, default: 0] += 1 }
+
+  // MARK: Start, policy, stop
+
+  private mutating func start(_ now: Now) {
+    startedAt = now.wall
+    emit(.loadActs)
+    emit(.readPolicy)
+  }
+
+  private mutating func actsWereLoaded(_ acts: Observed<[Act]>, _ now: Now) {
+    switch acts {
+    case .present(let acts): history = ActHistory(acts, at: now.wall)
+    case .absent: history = ActHistory()
+    case .unknown(let obstacle):
+      history = .damaged(at: now.wall)
+      actLogProblem = obstacle
+      emit(.record(Record(.actLogDamaged, [.obstacle: obstacle.description, .reason: obstacle.kind.rawValue])))
+    }
+    areActsLoaded = true
+    begin(now)
+  }
+
+  private mutating func policyWasRead(_ reading: PolicyReading, _ now: Now) {
+    switch reading {
+    case .accepted(let accepted, let origin):
+      let isNew = policy != accepted || policyOrigin != origin || policyProblem != nil
+      policyProblem = nil
+      if isNew {
+        emit(.record(Record(.policyLoaded, [.policy: origin, .decision: accepted.mode.rawValue])))
+        adopt(accepted, origin, now)
+      }
+    case .rejected(let rejection, let lastGood):
+      let problem = rejection.description
+      if policyProblem != problem { recordRejection(rejection, hasOther: policy != nil || lastGood != nil) }
+      policyProblem = problem
+      if policy == nil {
+        guard let lastGood else {
+          emit(.exit(78))
+          return
+        }
+        adopt(lastGood, "last good policy", now)
+      }
+    }
+    if isReloading {
+      isReloading = false
+      emit(.tell(.reloaded))
+    }
+    begin(now)
+    publish(now)
+  }
+
+  private mutating func recordRejection(_ rejection: PolicyRejection, hasOther: Bool) {
+    emit(
+      .record(
+        Record(
+          .policyRejected,
+          [
+            .diagnostic: rejection.description,
+            .advice: hasOther
+              ? "the last good policy stays in force; mend the file, `nodepassd check` shows when it is right"
+              : "there is no last good policy to go on with; mend the file, then start again",
+          ])))
+  }
+
+  private mutating func adopt(_ accepted: Policy, _ origin: String, _ now: Now) {
+    policy = accepted
+    policyOrigin = origin
+    holdOff(now)
+    guard areActsLoaded else { return }
+    for subject in subjects.keys.sorted() { wake(subject, .reload, now) }
+  }
+
+  /// Both the policy and the acts are needed before anything is looked at.
+  private mutating func begin(_ now: Now) {
+    guard areActsLoaded, policy != nil, subjects[.machine] == nil else { return }
+    holdOff(now)
+    subjects[.machine] = SubjectState()
+    emit(.watchFiles(nil))
+    wake(.machine, .start, now)
+  }
+
+  private mutating func reload() {
+    guard !isStopping else { return }
+    isReloading = true
+    emit(.tell(.reloading))
+    emit(.readPolicy)
+  }
+
+  private mutating func stop(_ now: Now) {
+    guard !isStopping else { return }
+    isStopping = true
+    emit(.tell(.stopping))
+    emit(.record(Record(.stopping)))
+    finishStop()
+  }
+
+  /// The step in flight is waited for, at most until its own deadline.
+  mutating func finishStop() {
+    let isActing = subjects.values.contains {
+      switch $0.phase {
+      case .counting, .acting: true
+      case .idle, .settling, .observing: false
+      }
+    }
+    if isStopping, !isActing { emit(.exit(0)) }
+  }
+
+  // MARK: Clock
+
+  mutating func holdOff(_ now: Now) {
+    guard let policy else { return }
+    holdOffUntil = max(holdOffUntil, now.monotonic + policy.timing.holdOff)
+  }
+
+  private mutating func noteClock(_ now: Now) {
+    let offset = Duration.nanoseconds(now.wall.nanoseconds - now.monotonic.nanoseconds)
+    defer { clockOffset = offset }
+    guard let before = clockOffset else { return }
+    let jump = offset - before
+    guard jump > Self.clockTolerance || jump < .zero - Self.clockTolerance else { return }
+    history.clamp(to: now.wall)
+    machineMemory.forgetCertificates()
+    holdOff(now)
+    emit(.record(Record(.clockJumped, [.duration: String(jump.wholeNanoseconds / 1000)])))
+    for subject in subjects.keys.sorted() { wake(subject, .clockJumped, now) }
+  }
+
+  // MARK: Timer
+
+  private mutating func armTimer(_ now: Now) {
+    let next = isStopping ? inFlightDeadline : subjects.values.compactMap(Self.nextMoment).min()
+    guard next != timer else { return }
+    timer = next
+    emit(.setTimer(next))
+  }
+
+  private var inFlightDeadline: Moment? {
+    subjects.values.compactMap { $0.phase.isInFlight ? $0.phase.deadline : nil }.min()
+  }
+
+  private static func nextMoment(_ state: SubjectState) -> Moment? {
+    [state.phase.deadline, state.phase.isInFlight ? nil : state.nextLook].compactMap { $0 }.min()
+  }
+}

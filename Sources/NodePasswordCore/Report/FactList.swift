@@ -1,0 +1,93 @@
+/// Observations in words, for `explain`.
+package enum FactList {
+  package static func facts(of observation: Observation, _ circumstances: Circumstances) -> [Explanation.Fact] {
+    switch observation {
+    case .machine(let machine): facts(of: machine)
+    case .node(let node): facts(of: node, circumstances)
+    }
+  }
+
+  private static func facts(of machine: MachineObservation) -> [Explanation.Fact] {
+    var facts: [Explanation.Fact] = []
+    func add(_ name: String, _ value: String) { facts.append(Explanation.Fact(name, value)) }
+    switch machine.installation {
+    case .absent: add("installation", "no K3s or RKE2 agent is installed here: nothing is drift")
+    case .unknown(let obstacle): add("installation", "unknown: \(obstacle)")
+    case .present(let installation):
+      let roles = [installation.hasAgentRole ? "agent" : nil, installation.hasServerRole ? "server" : nil]
+      add(
+        "installation", installation.distribution.rawValue + ", " + roles.compactMap { $0 }.joined(separator: " and "))
+      add("node name", word(installation.nodeName, absent: "not configured") { $0.rawValue })
+      add("name in the certificate", word(installation.certificateName, absent: "no certificate yet") { $0.rawValue })
+      add("data directory", installation.dataDirectory)
+      add("password path", installation.passwordPath)
+    }
+    add("password file", word(machine.passwordFile, absent: "missing", passwordFile))
+    add("node-password.txt", word(machine.strayFile, absent: "none") { _ in "present" })
+    add("escrow", word(machine.escrow, absent: "empty", escrow))
+    add("certificates", word(machine.certificates, absent: "none") { _ in "present" })
+    return facts
+  }
+
+  private static func facts(of node: NodeObservation, _ circumstances: Circumstances) -> [Explanation.Fact] {
+    var facts: [Explanation.Fact] = []
+    func add(_ name: String, _ value: String) { facts.append(Explanation.Fact(name, value)) }
+    add("Node", word(node.node, absent: "there is none") { $0.isBeingDeleted ? "being deleted" : "present" })
+    if let facts = node.node.value, let machine = circumstances.installation?.identity {
+      add("Node is here", facts.isHere(machine) ? "yes" : "no: machine ID, boot ID or address differ")
+    }
+    let live: String =
+      switch circumstances.node.isLive(at: circumstances.now.monotonic) {
+      case .some(true): "yes"
+      case .some(false): "no"
+      case .none: "not known from one look"
+      }
+    add("Node is live", live)
+    add("Secret", word(node.secret, absent: "there is none: the name is free", secret))
+    add("password file against the hash", word(node.fileVerdict, absent: "nothing to compare") { $0.rawValue })
+    add("escrow against the hash", word(node.escrowVerdict, absent: "nothing to compare") { $0.rawValue })
+    return facts
+  }
+
+  private static func passwordFile(_ facts: PasswordFileFacts) -> String {
+    var words: [String] = []
+    switch facts.shape {
+    case .wellFormed(let comparison):
+      switch comparison {
+      case .matchesAccepted: words.append("holds the accepted password")
+      case .matchesCandidate: words.append("holds a password that was displaced before, not the accepted one")
+      case .differs: words.append("holds another password than the accepted one")
+      case .nothingToCompare: words.append("holds a password; there is none in escrow to compare with")
+      }
+    case .empty: words.append("empty")
+    case .malformed(let malformation): words.append("malformed: \(malformation.rawValue)")
+    }
+    if facts.isExposed { words.append("readable by others or of another owner") }
+    if facts.isTrustedLink { words.append("behind a link") }
+    return words.joined(separator: ", ")
+  }
+
+  private static func escrow(_ facts: EscrowFacts) -> String {
+    guard facts.hasAccepted else { return "holds no accepted password" }
+    let owner = facts.owner == .thisMachine ? "" : ", of \(facts.owner.rawValue)"
+    return "holds the accepted password\(owner), confirmed \(facts.confirmations) times, \(facts.candidates) candidates"
+  }
+
+  private static func secret(_ facts: SecretFacts) -> String {
+    var words = [facts.type, facts.isImmutable ? "immutable" : "mutable"]
+    switch facts.hash {
+    case .wellFormed: words.append("hash well-formed")
+    case .missing: words.append("no hash")
+    case .malformed(let fault): words.append("hash unusable: \(fault)")
+    }
+    return words.joined(separator: ", ")
+  }
+
+  private static func word<Value>(_ observed: Observed<Value>, absent: String, _ spell: (Value) -> String) -> String {
+    switch observed {
+    case .present(let value): spell(value)
+    case .absent: absent
+    case .unknown(let obstacle): "unknown: \(obstacle)"
+    }
+  }
+}
