@@ -1,10 +1,12 @@
 import NodePasswordCore
 
 /// Reads the policy, and keeps the last good one for the day when it is broken.
-struct PolicyLoader: Sendable {
-  let source: any PolicySource
+package struct PolicyLoader: Sendable {
+  private let source: any PolicySource
 
-  func load(_ completion: @escaping @Sendable (PolicyReading) -> Void) {
+  package init(source: any PolicySource) { self.source = source }
+
+  package func load(_ completion: @escaping @Sendable (PolicyReading) -> Void) {
     source.read { answer in
       switch answer.observed() {
       case .absent: completion(.accepted(Policy(), origin: Origin.builtIn.file))

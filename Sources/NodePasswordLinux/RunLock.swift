@@ -1,0 +1,62 @@
+import Glibc
+import NodePasswordCore
+import SystemPackage
+
+/// One daemon at a time, and a way to see whether it lives: a lock that the kernel drops when its holder ends, however
+/// it ends.
+package struct RunLock: Sendable {
+  private let descriptor: Int32
+
+  /// Takes the lock for the life of the process and writes the process ID into the file.
+  package static func take(_ path: String) -> Result<RunLock, Obstacle> {
+    let directory = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
+    if mkdir(directory, 0o755) != 0, errno != EEXIST {
+      return .failure(obstacle(at: directory, errno))
+    }
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
+    guard descriptor >= 0 else { return .failure(obstacle(at: path, errno)) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let cause = errno
+      close(descriptor)
+      return .failure(
+        cause == EWOULDBLOCK
+          ? Obstacle(.busy, at: path, "another nodepassd runs already") : obstacle(at: path, cause))
+    }
+    let text = Array("\(getpid())\n".utf8)
+    guard ftruncate(descriptor, 0) == 0, pwrite(descriptor, text, text.count, 0) == text.count else {
+      let cause = errno
+      close(descriptor)
+      return .failure(obstacle(at: path, cause))
+    }
+    return .success(RunLock(descriptor: descriptor))
+  }
+
+  package func release() { close(descriptor) }
+
+  /// A daemon lives and holds the lock.
+  package static func isHeld(_ path: String) -> Bool { holder(path) != nil }
+
+  /// The process ID of the living daemon.
+  package static func holder(_ path: String) -> Int32? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    // Taken at once: nobody holds it.
+    if flock(descriptor, LOCK_SH | LOCK_NB) == 0 { return nil }
+    var buffer = [UInt8](repeating: 0, count: 16)
+    let count = pread(descriptor, &buffer, buffer.count, 0)
+    guard count > 0 else { return nil }
+    return Int32(String(decoding: buffer[..<count].prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self))
+  }
+
+  private static func obstacle(at path: String, _ code: Int32) -> Obstacle {
+    let kind: Obstacle.Kind =
+      switch code {
+      case EACCES, EPERM: .permissionDenied
+      case EROFS: .readOnly
+      case ENOSPC: .noSpace
+      default: .inputOutput
+      }
+    return Obstacle(kind, at: path, Errno(rawValue: code).description)
+  }
+}
