@@ -147,10 +147,13 @@ package struct Observer: Sendable {
     _ remote: Remote, _ local: Local, _ installation: Installation,
     _ completion: @escaping @Sendable (NodeObservation) -> Void
   ) {
-    let escrow = local.escrow.map { $0.document.facts(for: installation.identity, node: installation.effectiveName.value) }
+    let escrow = local.escrow.map {
+      $0.document.facts(for: installation.identity, node: installation.effectiveName.value)
+    }
     let isUsable = escrow.value?.isUsable ?? false
     let reading = local.file.value
-    let comparison = reading.map { Self.comparison(of: $0, with: local.escrow, isUsable: isUsable) } ?? .nothingToCompare
+    let comparison =
+      reading.map { Self.comparison(of: $0, with: local.escrow, isUsable: isUsable) } ?? .nothingToCompare
     verdict(reading?.password, reading.map { .file($0.identity) }, remote.secret) { fileVerdict in
       let finish: @Sendable (Observed<Verdict>) -> Void = { escrowVerdict in
         completion(

@@ -15,11 +15,12 @@ package struct RunLock: Sendable {
     }
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
     guard descriptor >= 0 else { return .failure(obstacle(at: path, errno)) }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    var lock = record(F_WRLCK)
+    guard fcntl(descriptor, F_SETLK, &lock) == 0 else {
       let cause = errno
       close(descriptor)
       return .failure(
-        cause == EWOULDBLOCK
+        cause == EAGAIN || cause == EACCES
           ? Obstacle(.busy, at: path, "another nodepassd runs already") : obstacle(at: path, cause))
     }
     let text = Array("\(getpid())\n".utf8)
@@ -41,12 +42,15 @@ package struct RunLock: Sendable {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
-    // Taken at once: nobody holds it.
-    if flock(descriptor, LOCK_SH | LOCK_NB) == 0 { return nil }
-    var buffer = [UInt8](repeating: 0, count: 16)
-    let count = pread(descriptor, &buffer, buffer.count, 0)
-    guard count > 0 else { return nil }
-    return Int32(String(decoding: buffer[..<count].prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self))
+    // Asks only: a test that took the lock could make a daemon that starts just now believe that it is the second.
+    var lock = record(F_WRLCK)
+    guard fcntl(descriptor, F_GETLK, &lock) == 0, lock.l_type != Int16(F_UNLCK) else { return nil }
+    return lock.l_pid
+  }
+
+  /// The whole file.
+  private static func record(_ kind: Int32) -> flock {
+    flock(l_type: Int16(kind), l_whence: Int16(SEEK_SET), l_start: 0, l_len: 0, l_pid: 0)
   }
 
   private static func obstacle(at path: String, _ code: Int32) -> Obstacle {

@@ -6,7 +6,8 @@ import NodePasswordLinux
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Say whether a policy would be accepted.",
-    discussion: "Runs the daemon's own code. Without FILE: the installed policy with its drop-ins. Exit status 78 if not.")
+    discussion:
+      "Runs the daemon's own code. Without FILE: the installed policy with its drop-ins. Exit status 78 if not.")
 
   @Argument(help: "A policy file; further files count as drop-ins.")
   var files: [String] = []
@@ -66,7 +67,9 @@ private struct CheckAnswer: Answer {
       let found = diagnostics.map {
         $0.line == 0 ? "\($0.file): \($0.message)" : "\($0.file):\($0.line):\($0.column): \($0.message)"
       }
-      return found + ["Rejected: \(found.count) \(found.count == 1 ? "thing" : "things") wrong; nothing of it would be used."]
+      return found + [
+        "Rejected: \(found.count) \(found.count == 1 ? "thing" : "things") wrong; nothing of it would be used."
+      ]
     }
     if isBuiltIn { return ["No policy file is installed; the built-in policy is in force (\(ruleCount) rules)."] }
     return ["\(files.joined(separator: ", ")): accepted, \(ruleCount) rules."]

@@ -7,7 +7,8 @@ import NodePasswordLinux
 struct Explain: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Look now, and say what would be done and why. Acts on nothing.",
-    discussion: "Facts, drift, the rule with its file and line, the plan, and what would stop it: by the daemon's own planner.")
+    discussion:
+      "Facts, drift, the rule with its file and line, the plan, and what would stop it: by the daemon's own planner.")
 
   @Argument(help: "This machine's node name; nothing: this machine.")
   var node: String?
@@ -122,7 +123,9 @@ private struct ExplainAnswer: Answer {
   private func lines(_ explanation: Explanation) -> [String] {
     var lines = ["", "\(explanation.subject): \(explanation.verdict.rawValue)"]
     let width = explanation.facts.map(\.name.count).max() ?? 0
-    lines += explanation.facts.map { "  \($0.name)" + String(repeating: " ", count: width - $0.name.count + 2) + $0.value }
+    lines += explanation.facts.map {
+      "  \($0.name)" + String(repeating: " ", count: width - $0.name.count + 2) + $0.value
+    }
     if !explanation.upkeep.isEmpty { lines.append("  upkeep: \(explanation.upkeep.joined(separator: ", "))") }
     if explanation.judgements.isEmpty { lines.append("  no drift") }
     for judgement in explanation.judgements {

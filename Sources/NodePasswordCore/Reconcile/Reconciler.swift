@@ -30,12 +30,12 @@ package struct Reconciler: Sendable {
   var areActsLoaded = false
   var history = ActHistory()
   var actLogProblem: Obstacle?
-  var subjects: [Subject: SubjectState] = [:]
-  var machineMemory = MachineMemory()
+  package var subjects: [Subject: SubjectState] = [:]
+  package var machineMemory = MachineMemory()
   var nodeMemory = NodeMemory()
   var machine: MachineObservation?
   var node: NodeObservation?
-  var holdOffUntil = Moment(nanoseconds: .min)
+  package var holdOffUntil = Moment(nanoseconds: .min)
   var collisionUntil: Moment?
   var clockOffset: Duration?
   var startedAt = WallTime(nanoseconds: 0)
@@ -47,9 +47,9 @@ package struct Reconciler: Sendable {
   var watchedSecret: String?
   var lastReport: StatusReport?
   var lastStatusLine = ""
-  var timer: Moment?
+  package var timer: Moment?
   var lastPass: UInt64 = 0
-  var counters: [String: Int] = [:]
+  package var counters: [String: Int] = [:]
   var commands: [Command] = []
 
   package init(configuration: Configuration) { self.configuration = configuration }
