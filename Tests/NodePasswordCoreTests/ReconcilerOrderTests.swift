@@ -42,8 +42,8 @@ import Testing
       bench.send(.timeCame)
       // A deadline of the machine itself may have given up on these.
       let awaited = awaited(bench)
-      inFlight = inFlight.filter { awaited.contains($0.key) }
-      acting.removeAll { !awaited.contains($0.0) }
+      inFlight = inFlight.filter { awaited.contains([$0.key.rawValue]) }
+      acting.removeAll { !awaited.contains([$0.0.rawValue, UInt64($0.1)]) }
     case 6, 7:
       guard let (pass, subject) = inFlight.sorted(by: { $0.key < $1.key }).randomElement(using: &random) else { return }
       inFlight[pass] = nil
@@ -60,11 +60,14 @@ import Testing
     }
   }
 
-  private func awaited(_ bench: Bench) -> Set<PassID> {
+  /// Looks by their pass, steps by pass and number.
+  private func awaited(_ bench: Bench) -> Set<[UInt64]> {
     Set(
       bench.reconciler.subjects.values.compactMap { state in
         switch state.phase {
-        case .observing(let pass, _), .counting(let pass, _, _), .acting(let pass, _, _): pass
+        case .observing(let pass, _): [pass.rawValue]
+        case .counting(let pass, let progress, _), .acting(let pass, let progress, _):
+          [pass.rawValue, UInt64(progress.step)]
         case .idle, .settling: nil
         }
       })
