@@ -61,7 +61,9 @@ enum PolicyWords {
     }
     let groups = parts[0].split(separator: ":", omittingEmptySubsequences: false)
     let isHex = groups.allSatisfy { $0.isEmpty || ($0.count <= 4 && UInt16($0, radix: 16) != nil) }
-    guard (3...8).contains(groups.count), isHex, groups.count == 8 || parts[0].contains("::") else {
+    guard (3...9).contains(groups.count), isHex,
+      groups.count == 8 || groups.dropFirst().dropLast().contains("") || parts[0] == "::"
+    else {
       return "`\(text)` is no network, as in 10.0.0.0/8 or fd00::/8"
     }
     return (0...128).contains(length) ? nil : "`\(text)`: the length must be 0 to 128"

@@ -24,7 +24,7 @@ struct K3sConfiguration {
     let location =
       environment[distribution.environmentVariable("CONFIG_FILE")] ?? arguments["config"] ?? arguments["c"]
       ?? "\(distribution.configurationDirectory)/config.yaml"
-    guard !location.contains("://") else {
+    guard !location.hasPrefix("http://"), !location.hasPrefix("https://") else {
       return .unknown(Obstacle(.notConfigured, at: location, "a configuration on a web server is not read"))
     }
     switch values(location) {

@@ -2,7 +2,6 @@ import Dispatch
 import Glibc
 import NodePasswordCore
 import NodePasswordDaemon
-import X509
 
 /// What is installed on this machine, found where K3s and RKE2 and their installers put it.
 package final class LinuxMachine: Machine {
@@ -116,25 +115,5 @@ package final class LinuxMachine: Machine {
       CertificatePair(
         serving: FileIdentity(found[0]), client: FileIdentity(found[1]),
         oldestModification: min(modified[0], modified[1])))
-  }
-}
-
-/// Names in certificates.
-enum CertificateNames {
-  /// The node that the first certificate of a chain was issued to.
-  static func nodeName(inPEM text: String) -> NodeName? {
-    let end = "-----END CERTIFICATE-----"
-    guard let start = text.firstRange(of: "-----BEGIN CERTIFICATE-----"),
-      let stop = text[start.lowerBound...].firstRange(of: end),
-      let certificate = try? Certificate(pemEncoded: String(text[start.lowerBound..<stop.upperBound]))
-    else { return nil }
-    for name in certificate.subject {
-      for attribute in name where attribute.type == .RDNAttributeType.commonName {
-        let words = attribute.value.description
-        let prefix = "system:node:"
-        if words.hasPrefix(prefix) { return NodeName(String(words.dropFirst(prefix.count))) }
-      }
-    }
-    return nil
   }
 }

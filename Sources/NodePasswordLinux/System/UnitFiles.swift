@@ -61,8 +61,8 @@ struct UnitFiles {
       case "Environment":
         for word in UnitText.words(value) { Self.note(word, distribution, &unit.environment) }
       case "EnvironmentFile":
-        let path = value.drop { $0 == "-" }.replacing("%N", with: stem)
-        for line in self.lines(of: String(path)) ?? [] { Self.note(line, distribution, &unit.environment) }
+        let path = UnitText.expand(String(value.drop { $0 == "-" }), unit: stem)
+        for line in self.lines(of: path) ?? [] { Self.note(line, distribution, &unit.environment) }
       default: break
       }
     }
@@ -107,6 +107,23 @@ enum UnitText {
     }
     if !open.trimmed.isEmpty { lines.append(open.trimmed) }
     return lines
+  }
+
+  /// `%N` and `%n`, the specifiers that installers use in paths.
+  static func expand(_ text: String, unit stem: String) -> String {
+    var result = ""
+    var isSpecifier = false
+    for character in text {
+      if isSpecifier {
+        result += character == "N" ? stem : character == "n" ? stem + ".service" : "%" + String(character)
+        isSpecifier = false
+      } else if character == "%" {
+        isSpecifier = true
+      } else {
+        result.append(character)
+      }
+    }
+    return result
   }
 
   /// Words with single and double quotes and backslashes.
