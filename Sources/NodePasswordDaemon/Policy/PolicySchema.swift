@@ -91,6 +91,9 @@ package enum PolicySchema {
     PolicyKey("from", .choice(Priority.allCases.map(\.word)), "From this level on."),
   ]
 
+  /// Those that this version has. A store that is named and not there would leave nodes without an escrow in silence.
+  private static let escrowStores = [Policy.EscrowStore.none, .file].map(\.rawValue)
+
   package static let main: [PolicyKey] = [
     PolicyKey("apiVersion", .exactly(Policy.apiVersion), isRequired: true, "The format's version."),
     PolicyKey("kind", .exactly(Policy.kind), isRequired: true, "What this is."),
@@ -98,7 +101,7 @@ package enum PolicySchema {
     PolicyKey(
       "escrow",
       .section([
-        PolicyKey("store", .choice(Policy.EscrowStore.allCases.map(\.rawValue)), "Where the accepted password is kept.")
+        PolicyKey("store", .choice(escrowStores), "Where the accepted password is kept.")
       ]), "The copy that a lost password is restored from."),
     PolicyKey("rules", .sections(rule), "Tried in order; the first that matches is the rule."),
     PolicyKey("limits", .section(limits), "How much may be done in how long."),
