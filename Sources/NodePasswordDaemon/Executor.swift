@@ -167,13 +167,13 @@ struct Executor: Sendable {
     _ password: NodePassword, _ proof: Action.Proof, _ binding: Binding, in document: EscrowDocument?,
     _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
-    var document = document ?? EscrowDocument(machine: binding.machine, node: binding.node)
-    guard let document else { return completion(.failed(Self.unidentified)) }
-    var changed = document
-    guard changed.accept(password, proof) else {
+    guard var document = document ?? EscrowDocument(machine: binding.machine, node: binding.node) else {
+      return completion(.failed(Self.unidentified))
+    }
+    guard document.accept(password, proof) else {
       return completion(.surprised("this proof may not displace the accepted password"))
     }
-    keeper.save(changed) { completion(Outcome($0)) }
+    keeper.save(document) { completion(Outcome($0)) }
   }
 
   private static let unidentified = Obstacle(

@@ -1,6 +1,5 @@
 import Glibc
 import NodePasswordCore
-import SystemPackage
 
 /// One daemon at a time, and a way to see whether it lives: a lock that the kernel drops when its holder ends, however
 /// it ends.
@@ -11,23 +10,23 @@ package struct RunLock: Sendable {
   package static func take(_ path: String) -> Result<RunLock, Obstacle> {
     let directory = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
     if mkdir(directory, 0o755) != 0, errno != EEXIST {
-      return .failure(obstacle(at: directory, errno))
+      return .failure(.system(errno, at: directory))
     }
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
-    guard descriptor >= 0 else { return .failure(obstacle(at: path, errno)) }
+    guard descriptor >= 0 else { return .failure(.system(errno, at: path)) }
     var lock = record(F_WRLCK)
     guard fcntl(descriptor, F_SETLK, &lock) == 0 else {
       let cause = errno
       close(descriptor)
       return .failure(
         cause == EAGAIN || cause == EACCES
-          ? Obstacle(.busy, at: path, "another nodepassd runs already") : obstacle(at: path, cause))
+          ? Obstacle(.busy, at: path, "another nodepassd runs already") : .system(cause, at: path))
     }
     let text = Array("\(getpid())\n".utf8)
     guard ftruncate(descriptor, 0) == 0, pwrite(descriptor, text, text.count, 0) == text.count else {
       let cause = errno
       close(descriptor)
-      return .failure(obstacle(at: path, cause))
+      return .failure(.system(cause, at: path))
     }
     return .success(RunLock(descriptor: descriptor))
   }
@@ -51,16 +50,5 @@ package struct RunLock: Sendable {
   /// The whole file.
   private static func record(_ kind: Int32) -> flock {
     flock(l_type: Int16(kind), l_whence: Int16(SEEK_SET), l_start: 0, l_len: 0, l_pid: 0)
-  }
-
-  private static func obstacle(at path: String, _ code: Int32) -> Obstacle {
-    let kind: Obstacle.Kind =
-      switch code {
-      case EACCES, EPERM: .permissionDenied
-      case EROFS: .readOnly
-      case ENOSPC: .noSpace
-      default: .inputOutput
-      }
-    return Obstacle(kind, at: path, Errno(rawValue: code).description)
   }
 }

@@ -11,10 +11,13 @@ struct Check: ParsableCommand {
 
   @Argument(help: "A policy file; further files count as drop-ins.")
   var files: [String] = []
+  @Flag(help: "Print the JSON schema of policies, for editors, and do nothing else.")
+  var schema = false
   @OptionGroup var root: RootOption
   @OptionGroup var format: OutputOption
 
   func run() throws {
+    if schema { return Console.write(PolicySchema.json) }
     let paths = Paths(root: root.root)
     let read = files.isEmpty ? FilePolicySource.readInstalled(paths) : FilePolicySource.read(files: files)
     let answer: CheckAnswer

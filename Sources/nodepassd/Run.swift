@@ -38,7 +38,7 @@ struct Run: ParsableCommand {
     let wiring = Wiring(root: root.root, kubeconfig: kubeconfig, log: log) { status in
       // All that must last is on disk already; the lock goes with the process.
       lock.release()
-      exit(status)
+      Glibc.exit(status)
     }
     let daemon = Daemon(
       ports: wiring.ports, configuration: Reconciler.Configuration(version: BuildVersion.text, pid: getpid()))
