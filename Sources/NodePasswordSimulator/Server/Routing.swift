@@ -1,7 +1,7 @@
 import NodePasswordCore
 
 /// What a Kubernetes path names.
-struct Target {
+struct Target: Sendable {
   var resource: ResourceKind
   /// The group in the path; Events are served under two.
   var group: String

@@ -18,8 +18,6 @@ package struct WatchCursor: Sendable {
   package fileprivate(set) var isClosed = false
 }
 
-extension Target: Sendable {}
-
 extension ServerModel {
   func watch(
     _ request: APIRequest, _ target: Target, _ selector: Selector
