@@ -76,7 +76,9 @@ extension ServerModel {
   private func verify(_ name: String, _ password: [UInt8], _ secret: JSONValue) throws(EnsureFailure) {
     let isNew = version.defersVerification
     func words(_ detail: String) -> String {
-      isNew ? "unable to verify password for node \(name): \(detail)" : "unable to verify hash for node '\(name)': \(detail)"
+      isNew
+        ? "unable to verify password for node \(name): \(detail)"
+        : "unable to verify hash for node '\(name)': \(detail)"
     }
     guard let encoded = secret.at("data", "hash")?.text, let bytes = try? Base64.decode(encoded) else {
       let detail = "unable to locate hash data for node secret '\(secretName(name))'"

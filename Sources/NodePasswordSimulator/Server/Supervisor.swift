@@ -21,7 +21,9 @@ extension ServerModel {
     guard phase != .starting else { return APIResponse(status: 503, headers: Self.plainText, body: .text("starting")) }
     do throws(Refusal) {
       let (identity, isByToken) = try authenticateForSupervisor(request)
-      guard hasAgentRole(identity) else { throw Refusal(code: 403, words: version.defersVerification ? "forbidden" : "") }
+      guard hasAgentRole(identity) else {
+        throw Refusal(code: 403, words: version.defersVerification ? "forbidden" : "")
+      }
       let file = String(request.path.dropFirst(distribution.supervisorPrefix.count + 1))
       switch file {
       case "serving-kubelet.crt": return try certificate(.serving, request, isByToken ? nil : identity, at: time)
