@@ -123,6 +123,8 @@ package struct Reconciler: Sendable {
     }
     if isReloading {
       isReloading = false
+      // Whatever was changed, it was changed by somebody who is at work here (law L3).
+      holdOff(now)
       emit(.tell(.reloaded))
     }
     begin(now)
