@@ -66,6 +66,8 @@ package final class World: Sendable {
   static let bootID = "boot-1"
   static let address = "10.0.0.1"
   static let traceLimit = 4_000
+  /// Turns within one stretch of a life; a daemon that needs more goes round in a circle.
+  static let stepLimit = 60_000
 
   private static func makeName() -> NodeName {
     guard let name = NodeName("edge-1") else { preconditionFailure("a valid name") }
@@ -104,9 +106,12 @@ package final class World: Sendable {
 
   func run(for span: Duration) {
     let end = state.withLock { $0.now + span }
+    var steps = 0
     while let entry = state.withLock({ $0.queue.next(until: end) }) {
       state.withLock { $0.now = max($0.now, entry.moment) }
       entry.turn()
+      steps += 1
+      if steps > Self.stepLimit { return violate("spin: more than \(Self.stepLimit) steps in \(span.spelled)") }
       if !options.keepsGoing, state.withLock({ !$0.truth.violations.isEmpty }) { return }
     }
     state.withLock { $0.now = end }
