@@ -92,6 +92,7 @@ let package = Package(
       dependencies: [
         "NodePasswordCore", "NodePasswordDaemon", "NodePasswordLinux", "NodePasswordSimulator",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ] + nio,
       swiftSettings: strict,
       linkerSettings: standalone),

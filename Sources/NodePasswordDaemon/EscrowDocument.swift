@@ -54,12 +54,13 @@ package struct EscrowDocument: Sendable {
         return true
       }
       guard newProof != .timestamps else { return false }
+      acceptedPassword = password
       candidates.removeAll { $0.password.isEqual(to: password) }
       addCandidate(accepted, .previousAccepted)
     } else {
+      acceptedPassword = password
       candidates.removeAll { $0.password.isEqual(to: password) }
     }
-    acceptedPassword = password
     confirmations = 0
     confirm(newProof)
     return true

@@ -160,7 +160,7 @@ package struct Observer: Sendable {
           NodeObservation(
             secret: remote.secret.map(Self.facts), node: remote.node, lease: remote.lease,
             file: local.file.map(\.identity), fileComparison: comparison, fileVerdict: fileVerdict,
-            escrowVerdict: escrowVerdict))
+            escrowVerdict: escrowVerdict, escrowObstacle: local.escrow.obstacle))
       }
       if comparison == .matchesAccepted { return finish(fileVerdict) }
       guard isUsable, let holding = local.escrow.value else { return finish(.absent) }

@@ -12,7 +12,6 @@ final class DaemonProcess: Sendable {
 
   let pid: pid_t
   private let entries = Mutex<[Entry]>([])
-  private let source: any DispatchSourceRead
   private let queue = DispatchQueue(label: "daemon-output")
 
   /// - Throws: where the binary cannot be started.
@@ -33,9 +32,7 @@ final class DaemonProcess: Sendable {
     guard status == 0 else { throw StartFailure(cause: String(cString: strerror(status))) }
     pid = child
     let output = pipe[0]
-    _ = fcntl(output, F_SETFL, O_NONBLOCK)
-    source = DispatchSource.makeReadSource(fileDescriptor: output, queue: queue)
-    follow(output)
+    queue.async { @Sendable in self.follow(output) }
   }
 
   struct StartFailure: Error, CustomStringConvertible {
@@ -43,26 +40,21 @@ final class DaemonProcess: Sendable {
     var description: String { "Failed to start nodepassd: \(cause)" }
   }
 
+  /// Blocks its own queue until the daemon closes its end.
   private func follow(_ output: Int32) {
-    let rest = Mutex<[UInt8]>([])
-    source.setEventHandler { @Sendable [self] in
-      var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    defer { close(output) }
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    var rest: [UInt8] = []
+    while true {
       let count = Glibc.read(output, &buffer, buffer.count)
-      guard count > 0 else {
-        if count == 0 { source.cancel() }
-        return
-      }
-      let lines = rest.withLock { rest in
-        rest += buffer[..<count]
-        let parts = rest.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        rest = Array(parts.last ?? [])
-        return parts.dropLast().map { String(decoding: $0, as: UTF8.self) }
-      }
+      guard count > 0 else { return }
+      rest += buffer[..<count]
+      var parts = rest.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      rest = Array(parts.popLast() ?? [])
       let now = DispatchTime.now()
-      entries.withLock { $0 += lines.map { Entry(text: $0, at: now) } }
+      let lines = parts.map { Entry(text: String(decoding: $0, as: UTF8.self), at: now) }
+      entries.withLock { $0 += lines }
     }
-    source.setCancelHandler { @Sendable in close(output) }
-    source.activate()
   }
 
   /// All lines so far.

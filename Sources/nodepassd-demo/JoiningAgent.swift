@@ -96,8 +96,12 @@ final class JoiningAgent: Sendable {
   }
 
   private func certificate(_ file: String) throws -> SupervisorClient.Answer {
-    let password = try files.ensurePassword()
-    return try client.request(
+    try register(password: try files.ensurePassword(), file)
+  }
+
+  /// One request for a kubelet certificate under this node's name.
+  func register(password: String, _ file: String = "serving-kubelet.crt") throws -> SupervisorClient.Answer {
+    try client.request(
       .GET, "/v1-k3s/\(file)",
       headers: authorization + [
         (Distribution.k3s.header("Name"), name.rawValue), (Distribution.k3s.header("Password"), password),
@@ -140,7 +144,7 @@ struct AgentFiles: Sendable {
 
   func writeCertificate(_ pem: String, named name: String) throws {
     try DemoFiles.makeDirectories(agentDirectory)
-    let key = pem.range(ofFirst: "-----BEGIN EC PRIVATE KEY-----")
+    let key = pem.start(ofFirst: "-----BEGIN EC PRIVATE KEY-----")
     let certificates = key.map { String(pem[..<$0]) } ?? pem
     try DemoFiles.write(certificates, to: agentDirectory + "/\(name).crt", mode: 0o600)
     if let key { try DemoFiles.write(String(pem[key...]), to: agentDirectory + "/\(name).key", mode: 0o600) }
@@ -148,7 +152,5 @@ struct AgentFiles: Sendable {
 }
 
 extension String {
-  fileprivate func range(ofFirst needle: String) -> Index? {
-    indices.first { self[$0...].hasPrefix(needle) }
-  }
+  fileprivate func start(ofFirst needle: String) -> Index? { indices.first { self[$0...].hasPrefix(needle) } }
 }

@@ -7,6 +7,8 @@ import NodePasswordLinux
 enum LogTarget: String, CaseIterable, ExpressibleByArgument {
   case journal
   case stderr
+  /// The journal where there is one, and standard error.
+  case both
 }
 
 /// The real ports, put together once; what each verb does with them is its own.
@@ -23,7 +25,12 @@ struct Wiring {
     let paths = Paths(root: root)
     let entropy = KernelEntropy()
     self.paths = paths
-    journal = log == .stderr ? TextJournal(descriptor: 2) : SystemdJournal()
+    journal =
+      switch log {
+      case .journal: SystemdJournal()
+      case .stderr: TextJournal(descriptor: 2)
+      case .both: SystemdJournal(echo: TextJournal(descriptor: 2))
+      }
     cluster = KubernetesAPI(
       kubeconfig: { kubeconfig ?? Self.serverKubeconfig(paths) }, entropy: entropy)
     changes = InotifyWatch(paths: paths)

@@ -72,8 +72,18 @@ import Testing
     #expect(memory.isLive(at: Fixture.start) == nil, "one look knows nothing")
     node.lease = .present("102")
     _ = memory.note(node, at: Fixture.start + .seconds(10))
-    #expect(memory.isLive(at: Fixture.start + .seconds(50)) == true)
-    #expect(memory.isLive(at: Fixture.start + .seconds(51)) == false)
+    #expect(memory.isLive(at: Fixture.start + .seconds(40)) == true)
+    #expect(memory.isLive(at: Fixture.start + .seconds(41)) == false)
+  }
+
+  /// Between two looks that are far apart the Node may have lived and died.
+  @Test func anOldChangeIsNoLife() {
+    var memory = NodeMemory()
+    var node = Fixture.node()
+    _ = memory.note(node, at: Fixture.start)
+    node.lease = .present("102")
+    _ = memory.note(node, at: Fixture.start + .seconds(600))
+    #expect(memory.isLive(at: Fixture.start + .seconds(600)) == false)
   }
 
   @Test func aHeartbeatThatNeverComesIsNoLife() {

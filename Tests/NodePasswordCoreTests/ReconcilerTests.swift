@@ -242,6 +242,19 @@ struct Bench {
     #expect(bench.look(.node(Fixture.name)) != nil)
   }
 
+  /// A planned look that falls due while hints are settling must not set a timer for the past.
+  @Test func theTimerIsNeverForThePast() throws {
+    var bench = try bench(after: Fixture.machine(server: true))
+    bench.advance(.seconds(1))
+    bench.send(.timeCame)
+    let node = try #require(bench.look(.node(Fixture.name)))
+    bench.send(.observed(node, .node(Fixture.node())))
+    bench.advance(.seconds(600))
+    bench.send(.woken(.node(Fixture.name), .secretChanged))
+    let timer = try #require(bench.reconciler.timer)
+    #expect(timer > bench.now.monotonic)
+  }
+
   @Test func anObstacleIsToldOnceAndItsEndToo() throws {
     var unreadable = Fixture.machine()
     unreadable.passwordFile = .unknown(Fixture.obstacle)

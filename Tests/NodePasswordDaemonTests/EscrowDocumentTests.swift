@@ -6,15 +6,21 @@ import Testing
   private let machine = MachineIdentity(hardware: .present("dmi:1"), machineID: "m", bootID: "b", addresses: [])
 
   private func document() throws -> EscrowDocument {
-    try #require(EscrowDocument(machine: machine, node: try #require(NodeName("edge-1"))))
+    let name = try #require(NodeName("edge-1"))
+    return try #require(EscrowDocument(machine: machine, node: name))
+  }
+
+  /// `#expect` itself cannot hold a mutating call.
+  private func check(_ holds: Bool, _ comment: Comment? = nil, at place: SourceLocation = #_sourceLocation) {
+    #expect(holds, comment, sourceLocation: place)
   }
 
   private func password(_ text: String) -> NodePassword { NodePassword(copying: Array(text.utf8)) }
 
   @Test func timestampsFillAnEmptyEscrowAndDisplaceNothing() throws {
     var document = try document()
-    #expect(document.accept(password("a"), .timestamps))
-    #expect(!document.accept(password("b"), .timestamps), "law L6")
+    check(document.accept(password("a"), .timestamps))
+    check(!document.accept(password("b"), .timestamps), "law L6")
     #expect(document.comparison(with: password("a")) == .matchesAccepted)
     #expect(document.comparison(with: password("b")) == .differs)
   }
@@ -22,10 +28,10 @@ import Testing
   @Test func theOneBeforeStaysACandidateUntilTwoStartsOrTheHash() throws {
     for settle in [[Action.Proof.certificates], [.hash]] {
       var document = try document()
-      #expect(document.accept(password("a"), .certificates))
-      #expect(document.accept(password("b"), .certificates))
+      check(document.accept(password("a"), .certificates))
+      check(document.accept(password("b"), .certificates))
       #expect(document.comparison(with: password("a")) == .matchesCandidate, "law L6")
-      for proof in settle { #expect(document.accept(password("b"), proof)) }
+      for proof in settle { check(document.accept(password("b"), proof)) }
       #expect(document.comparison(with: password("a")) == .differs)
       #expect(document.confirmations == 2)
     }
@@ -33,24 +39,24 @@ import Testing
 
   @Test func aTimestampConfirmsNothing() throws {
     var document = try document()
-    #expect(document.accept(password("a"), .certificates))
-    #expect(document.accept(password("a"), .timestamps))
+    check(document.accept(password("a"), .certificates))
+    check(document.accept(password("a"), .timestamps))
     #expect(document.confirmations == 1)
   }
 
   @Test func aCandidateThatIsAcceptedIsNoCandidateAnyMore() throws {
     var document = try document()
-    #expect(document.accept(password("a"), .certificates))
+    check(document.accept(password("a"), .certificates))
     document.addCandidate(password("b"), .displacedByHeal)
-    #expect(document.accept(password("b"), .certificates))
+    check(document.accept(password("b"), .certificates))
     #expect(document.candidates.count == 1)
     #expect(document.comparison(with: password("a")) == .matchesCandidate)
   }
 
   @Test func candidatesAreBoundedAndThePreviousAcceptedGoesLast() throws {
     var document = try document()
-    #expect(document.accept(password("a"), .certificates))
-    #expect(document.accept(password("b"), .certificates))
+    check(document.accept(password("a"), .certificates))
+    check(document.accept(password("b"), .certificates))
     for number in 0..<20 { document.addCandidate(password("c\(number)"), .displacedByHeal) }
     document.addCandidate(password("c19"), .stray)
     #expect(document.candidates.count == EscrowDocument.candidateLimit)
@@ -60,7 +66,7 @@ import Testing
 
   @Test func anotherMachinesEscrowIsKnown() throws {
     var document = try document()
-    #expect(document.accept(password("a"), .hash))
+    check(document.accept(password("a"), .hash))
     let name = try #require(NodeName("edge-1"))
     #expect(document.facts(for: machine, node: name).isUsable)
     var clone = machine
@@ -77,13 +83,14 @@ import Testing
   @Test func aMachineWithoutAnyMarkGetsNoEscrow() throws {
     var blank = machine
     blank.hardware = .absent
-    #expect(EscrowDocument(machine: blank, node: try #require(NodeName("edge-1"))) == nil)
+    let name = try #require(NodeName("edge-1"))
+    #expect(EscrowDocument(machine: blank, node: name) == nil)
   }
 
   private func full() throws -> EscrowDocument {
     var document = try document()
-    #expect(document.accept(NodePassword(copying: [0xff, 0x00, 0x80, 0x0a]), .certificates))
-    #expect(document.accept(password("accepted"), .certificates))
+    check(document.accept(NodePassword(copying: [0xff, 0x00, 0x80, 0x0a]), .certificates))
+    check(document.accept(password("accepted"), .certificates))
     document.addCandidate(password("stray"), .stray)
     return document
   }

@@ -32,7 +32,7 @@ import Testing
     ("$2:0001020304050607:15:8:1:AA", "hash version 2 does not match package version 1"),
     ("$99999999999:x", "hash version unknown does not match package version 1"),
     (vector + "==", "illegal base64 data"), (vector + "\n\n", "illegal base64 data"),
-    (String(vector.dropLast()), "the key is not 64 bytes"),
+    (String(vector.dropLast()), "illegal base64 data"), (String(vector.dropLast(2)), "the key is not 64 bytes"),
     (String(vector.dropLast(43)), "the key is not 64 bytes"),
     ("$1:0001020304050607:15:8:1:", "the key is not 64 bytes"),
     ("$1:000102030405060:15:8:1:AA", "the salt is not 8 bytes of hex"),

@@ -40,8 +40,8 @@ import Testing
         "policy.yaml:7:9: `do`: `restor-password-file` is not known here; did you mean `restore-password-file`?",
         "policy.yaml:8:5: a part of `rules` has no `name`",
         "policy.yaml:8:12: `drift` is an empty list, which matches nothing",
-        "policy.yaml:10:28: `acts`: must be 1 to 10000, not 0",
-        "policy.yaml:10:47: `share`: must be 1% to 100%, not `200%`",
+        "policy.yaml:10:26: `acts`: must be 1 to 10000, not 0",
+        "policy.yaml:10:46: `share`: must be 1% to 100%, not `200%`",
         "policy.yaml:11:19: `settle`: must be a number with a unit (ms, s, m, h, d), as in 250ms or 10m, not `1`",
       ])
   }
@@ -128,7 +128,7 @@ import Testing
           cluster: { acts: 3, per: 3h }
           wave: { nodes: 4, share: 5%, within: 6m }
         timing: { settle: 0, resync: 10s, holdOff: 7s, watchHeal: 1d }
-        alerts: { unit: "", from: error }
+        alerts: { unit: none, from: error }
         """
     ).get()
     var expected = Policy()

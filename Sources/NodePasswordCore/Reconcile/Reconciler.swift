@@ -123,6 +123,8 @@ package struct Reconciler: Sendable {
     }
     if isReloading {
       isReloading = false
+      // Whatever was changed, it was changed by somebody who is at work here (law L3).
+      holdOff(now)
       emit(.tell(.reloaded))
     }
     begin(now)
@@ -218,7 +220,9 @@ package struct Reconciler: Sendable {
     subjects.values.compactMap { $0.phase.isInFlight ? $0.phase.deadline : nil }.min()
   }
 
+  /// A look that is planned has no say while one is settling or under way: its moment may have passed, and a timer for
+  /// it would go off at once, again and again.
   private static func nextMoment(_ state: SubjectState) -> Moment? {
-    [state.phase.deadline, state.phase.isInFlight ? nil : state.nextLook].compactMap { $0 }.min()
+    state.phase == .idle ? state.nextLook : state.phase.deadline
   }
 }

@@ -55,7 +55,7 @@ private struct PolicyReader {
     }
     if let limits = values["limits"] { read(limits, into: &policy.limits) }
     if let timing = values["timing"] { read(timing, into: &policy.timing) }
-    if let unit = values["alerts"]?["unit"]?.scalar { policy.alerts.unit = unit.isEmpty ? nil : unit }
+    if let unit = values["alerts"]?["unit"]?.scalar { policy.alerts.unit = unit == "none" ? nil : unit }
     if let word = values["alerts"]?["from"]?.scalar, let level = Priority.allCases.first(where: { $0.word == word }) {
       policy.alerts.from = level
     }

@@ -87,7 +87,7 @@ package enum PolicySchema {
   ]
 
   static let alerts: [PolicyKey] = [
-    PolicyKey("unit", .text, "The template unit started for an alarm."),
+    PolicyKey("unit", .text, "The template unit started for an alarm, or none."),
     PolicyKey("from", .choice(Priority.allCases.map(\.word)), "From this level on."),
   ]
 
