@@ -55,8 +55,8 @@ enum Normal {
 }
 
 /// A step of a replay: a recorded exchange, and what happened before it without being recorded.
-struct Step {
-  enum Speaker {
+struct Step: Sendable {
+  enum Speaker: Sendable {
     case admin
     case nobody
     case user(String)
@@ -65,18 +65,18 @@ struct Step {
 
   var name: String
   var speaker = Speaker.admin
-  var before: ((inout Replay) throws -> Void)?
+  var before: (@Sendable (inout Replay) throws -> Void)?
   /// Changes to the recorded request, where the recording lost something.
-  var edit: ((inout JSONValue) -> Void)?
+  var edit: (@Sendable (inout JSONValue) -> Void)?
   /// What happens while a watch is open.
-  var meanwhile: ((inout Replay) throws -> Void)?
+  var meanwhile: (@Sendable (inout Replay) throws -> Void)?
   /// Both answers, before they are compared: for what the model does not claim.
-  var concession: ((JSONValue) -> JSONValue)?
+  var concession: (@Sendable (JSONValue) -> JSONValue)?
 
   init(
-    _ name: String, as speaker: Speaker = .admin, before: ((inout Replay) throws -> Void)? = nil,
-    edit: ((inout JSONValue) -> Void)? = nil, meanwhile: ((inout Replay) throws -> Void)? = nil,
-    concession: ((JSONValue) -> JSONValue)? = nil
+    _ name: String, as speaker: Speaker = .admin, before: (@Sendable (inout Replay) throws -> Void)? = nil,
+    edit: (@Sendable (inout JSONValue) -> Void)? = nil, meanwhile: (@Sendable (inout Replay) throws -> Void)? = nil,
+    concession: (@Sendable (JSONValue) -> JSONValue)? = nil
   ) {
     self.name = name
     self.speaker = speaker
