@@ -41,15 +41,15 @@ import Testing
     #expect(model.register("alpha", password: "other", at: Self.start).status == 200)
   }
 
-  @Test func nodeMadeAgainBeforeTheCollectorRanKeepsItsSecret() throws {
+  /// Or it may not: which controller is first is chance (k3s-facts 2.8), and the model takes the worse.
+  @Test func nodeMadeAgainBeforeTheCollectorRanLosesItsSecret() throws {
     var model = Self.server(.v1_34_2)
     let node = try Self.join(&model)
     _ = model.tick(at: Self.start)
     _ = model.handle(APIRequest("DELETE", "/api/v1/nodes/alpha"), at: Self.start)
     try model.heartbeat(node, machineID: "m", bootID: "b", addresses: ["10.0.0.1"], at: Self.start).get()
     _ = model.tick(at: Self.start)
-    #expect(model.readSecret(Self.secret, at: Self.start).value != nil)
-    #expect(Self.owners(&model).map { $0["uid"]?.text } == [model.readNode(node, at: Self.start).value?.uid])
+    #expect(model.readSecret(Self.secret, at: Self.start).isAbsent)
   }
 
   @Test func oldReleasesRemoveTheSecretEvenOfANodeThatIsHeld() throws {

@@ -81,7 +81,7 @@ import Testing
     Step("secret-get-while-terminating"),
     Step(
       "configmap-create",
-      before: { try $0.patch("\(secrets)/rec-6.node-password.k3s", ["metadata": ["finalizers": nil]]) }),
+      before: { try $0.patch("\(secrets)/rec-6.node-password.k3s", ["metadata": ["finalizers": .null]]) }),
     Step("configmap-update"),
     Step("configmap-update-stale"),
     Step("configmap-update-without-version"),
@@ -139,7 +139,7 @@ import Testing
   private static let watches: [Step] = [
     Step(
       "watch-secrets-metadata",
-      before: { try $0.patch("/api/v1/nodes/rec-5", ["metadata": ["finalizers": nil]]) },
+      before: { try $0.patch("/api/v1/nodes/rec-5", ["metadata": ["finalizers": .null]]) },
       edit: { ServerConcession.watchFromNow(&$0) },
       meanwhile: { try $0.makeLabelAndRemove(rec1, type: "Opaque") }),
     Step(
@@ -271,7 +271,7 @@ import Testing
     Step(
       "gc-secret-after-node-is-released",
       before: {
-        try $0.patch("/api/v1/nodes/rec-3", ["metadata": ["finalizers": nil]])
+        try $0.patch("/api/v1/nodes/rec-3", ["metadata": ["finalizers": .null]])
         _ = $0.model.tick(at: $0.time)
       }),
     Step("readyz"),

@@ -135,7 +135,7 @@ extension ServerModel {
     }
     return [
       "kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
-      "metadata": version.minor < 30 ? ["creationTimestamp": nil] : [:],
+      "metadata": version.minor < 30 ? ["creationTimestamp": .null] : [:],
       "spec": review["spec"] ?? [:], "status": status,
     ]
   }

@@ -38,7 +38,7 @@ enum EventForm {
   static func completed(_ event: JSONValue) -> JSONValue {
     var result = event
     for (name, value) in [
-      ("source", [:] as JSONValue), ("firstTimestamp", nil), ("lastTimestamp", nil), ("eventTime", nil),
+      ("source", [:] as JSONValue), ("firstTimestamp", .null), ("lastTimestamp", .null), ("eventTime", .null),
       ("reportingComponent", ""), ("reportingInstance", ""),
     ] where result[name] == nil {
       result[name] = value

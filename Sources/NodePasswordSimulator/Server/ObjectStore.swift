@@ -62,8 +62,7 @@ package struct ObjectStore: Sendable {
     let before = tables[resource]?.objects[key]
     var stored = object ?? before ?? .null
     Self.setVersion(revision, of: &stored)
-    // `nil` alone would be read as a JSON null here.
-    let after: JSONValue? = object.map { _ in stored }
+    let after = object.map { _ in stored }
     tables[resource, default: Table()].put(key, after)
     history.append(Change(revision: revision, resource: resource, key: key, before: before, after: after))
     if history.count > historyLimit + historyLimit / 4 { compact(keeping: historyLimit) }
