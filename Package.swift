@@ -112,7 +112,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "NodePasswordSimulatorTests",
-      dependencies: ["NodePasswordCore", "NodePasswordDaemon", "NodePasswordSimulator"] + nio,
+      dependencies: ["NodePasswordCore", "NodePasswordDaemon", "NodePasswordSimulator"] + nio + certificates,
       resources: [.copy("Recordings")],
       swiftSettings: strict),
     .testTarget(
