@@ -1,3 +1,4 @@
+import Dispatch
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -47,7 +48,11 @@ struct ServerClient {
     channel.write(HTTPClientRequestPart.head(head), promise: nil)
     channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil)
     channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
-    try meanwhile?()
+    if let meanwhile {
+      // Once the answer has begun, so that a watch is there.
+      guard collector.begun.wait(timeout: .now() + 30) == .success else { throw NoAnswer() }
+      try meanwhile()
+    }
     let deadline = channel.eventLoop.scheduleTask(in: patience) { channel.close(promise: nil) }
     try? channel.closeFuture.wait()
     deadline.cancel()
@@ -59,6 +64,7 @@ struct ServerClient {
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.trustRoots = .certificates(
       try NIOSSLCertificate.fromPEMBytes(Array(standIn.caCertificatePEM.utf8)))
+    configuration.shutdownTimeout = .milliseconds(200)
     if let credential {
       configuration.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(credential.certificatePEM.utf8)).map {
         .certificate($0)
@@ -69,7 +75,10 @@ struct ServerClient {
     return try NIOSSLContext(configuration: configuration)
   }
 
+  struct NoAnswer: Error {}
+
   final class Collector: Sendable {
+    let begun = DispatchSemaphore(value: 0)
     let answer = Mutex(Answer())
     let error = Mutex<(any Error)?>(nil)
   }
@@ -89,6 +98,7 @@ private final class CollectingHandler: ChannelInboundHandler {
         answer.status = Int(head.status.code)
         for (name, value) in head.headers { answer.headers[name.lowercased()] = value }
       }
+      collector.begun.signal()
     case .body(let buffer): collector.answer.withLock { $0.body.append(contentsOf: buffer.readableBytesView) }
     case .end:
       collector.answer.withLock { $0.isComplete = true }

@@ -46,6 +46,7 @@ extension ServerModel {
     _ request: APIRequest, as identity: Identity, at time: WallTime
   ) throws(APIFailure) -> APIResponse {
     let identity = impersonated(identity, request.headers)
+    try checkMediaType(request)
     if request.method == "GET", let answer = discover(request) { return answer }
     if request.method == "POST", request.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" {
       return .json(201, reviewAccess(try Self.parse(request.body), of: identity))
@@ -63,6 +64,14 @@ extension ServerModel {
     case ("DELETE", nil): return try deleteCollection(request, target, selector, at: time)
     default: throw .methodNotAllowed
     }
+  }
+
+  /// JSON only: a real server also takes the binary form that some of kubectl's verbs send.
+  private func checkMediaType(_ request: APIRequest) throws(APIFailure) {
+    guard request.headers["content-type"]?.hasPrefix("application/vnd.kubernetes.protobuf") == true else { return }
+    throw APIFailure(
+      code: 415, reason: "UnsupportedMediaType",
+      message: "the body of the request was in an unknown format - accepted media types include: application/json")
   }
 
   static func isWatch(_ request: APIRequest) -> Bool {

@@ -80,6 +80,8 @@ package struct ServerModel: Sendable {
   package internal(set) var store: ObjectStore
   var entropy: Entropy
   var controllers = ControllerState()
+  /// When the cluster was made: its authorities are named after it.
+  let createdAt: WallTime
   var startedAt: WallTime
   var startup = Startup.immediate
   /// Watches of an earlier generation are cut: the server was restarted or its datastore replaced.
@@ -93,6 +95,7 @@ package struct ServerModel: Sendable {
     self.keyDerivation = keyDerivation
     store = ObjectStore(historyLimit: configuration.historyLimit)
     entropy = Entropy(seed: configuration.seed)
+    createdAt = time
     startedAt = time
     for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
       let namespace: JSONValue = [

@@ -149,7 +149,7 @@ extension ServerModel {
 
   private func signature(_ kind: CertificateGrant.Kind, _ name: String, at time: WallTime) -> JournalLine {
     let prefix = distribution.rawValue
-    let epoch = startedAt.seconds
+    let epoch = createdAt.seconds
     let (subject, authority) =
       kind == .serving
       ? ("CN=\(name)", "CN=\(prefix)-server-ca@\(epoch)")
@@ -157,7 +157,7 @@ extension ServerModel {
     let year = Duration.seconds(365 * 86400)
     return JournalLine(
       time: time, level: .info,
-      message: "certificate \(subject) signed by \(authority): notBefore=\(Timestamp.words(startedAt)) "
+      message: "certificate \(subject) signed by \(authority): notBefore=\(Timestamp.words(createdAt)) "
         + "notAfter=\(Timestamp.words(time + year))")
   }
 }

@@ -42,6 +42,7 @@ struct Certificates: Sendable {
     configuration.certificateVerification = .optionalVerification
     configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(client.pem.utf8)))
     configuration.applicationProtocols = ["http/1.1"]
+    configuration.shutdownTimeout = .milliseconds(200)
     return try NIOSSLContext(configuration: configuration)
   }
 

@@ -79,7 +79,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
     let isLimited =
       request.method == "POST" && request.path.hasSuffix("-kubelet.crt")
-      && standIn.configuration.server.version.limitsConcurrentPosts
+      && standIn.withModel { $0.version.limitsConcurrentPosts }
     if isLimited, !enter() { return write(context, StandInAnswer(faulty: 429)) }
     let standIn = standIn
     let here = NIOLoopBound((self, context), eventLoop: context.eventLoop)
