@@ -1,0 +1,213 @@
+import Dispatch
+import Glibc
+import NodePasswordCore
+import NodePasswordDaemon
+import Synchronization
+
+/// Hints from inotify that a file of interest may have changed.
+///
+/// Directories are watched, never files, since whoever replaces a file replaces its inode; and every directory on the way,
+/// through links, so that a directory that is made, removed, moved or exchanged is followed. Only the names of interest
+/// wake. A mount over a watched directory makes no event: the resync timer is for that.
+package final class InotifyWatch: ChangeWatch {
+  private struct State {
+    /// -1: not set up (yet).
+    var inotify: Int32 = -1
+    var source: HeldSource?
+    var directories: [Int32: WatchedDirectory] = [:]
+    var targets: [WatchTarget]
+    var wake: (@Sendable (Subject, WakeCause) -> Void)?
+    var isStarted = false
+    var hasFailed = false
+    var isRetryPending = false
+  }
+
+  /// What became of putting the watches up.
+  private enum Arming {
+    case armed, recovered, failedNow, stillFailing
+  }
+
+  /// A batch of `read(2)`s is bounded, so that a storm of events cannot keep hints back.
+  private static let bufferSize = 65_536
+  private static let batchLimit = 64
+
+  private let queue = DispatchQueue(label: "nodepassd.inotify", qos: .userInitiated)
+  private let root: String
+  private let policyTargets: [WatchTarget]
+  private let policyChanged: @Sendable () -> Void
+  private let retryDelay: DispatchTimeInterval
+  private let addWatch: WatchWalker.AddWatch
+  private let state: Mutex<State>
+
+  /// - Parameters:
+  ///   - root: put before every path; empty for the real root.
+  ///   - policyDirectory: holds `policy.yaml` and `policy.d`.
+  ///   - policyChanged: called on the watch's own queue after each change near the policy.
+  ///   - retryDelay: until watches that could not be set up are tried again.
+  package convenience init(
+    root: String = "", policyDirectory: String = "/etc/nodepassd", retryDelay: DispatchTimeInterval = .seconds(30),
+    policyChanged: @escaping @Sendable () -> Void
+  ) {
+    self.init(
+      root: root, policyDirectory: policyDirectory, retryDelay: retryDelay, addWatch: WatchWalker.addWatch,
+      policyChanged: policyChanged)
+  }
+
+  /// - Parameter addWatch: `inotify_add_watch(2)`: the watch, or the negated error. Tests let it fail.
+  package init(
+    root: String, policyDirectory: String, retryDelay: DispatchTimeInterval,
+    addWatch: @escaping @Sendable (Int32, String, UInt32) -> Int32, policyChanged: @escaping @Sendable () -> Void
+  ) {
+    self.root = root
+    self.policyChanged = policyChanged
+    self.retryDelay = retryDelay
+    self.addWatch = addWatch
+    policyTargets = WatchTarget.policy(directory: policyDirectory)
+    state = Mutex(State(targets: policyTargets + WatchTarget.machine(nil)))
+  }
+
+  /// Puts the watches up; then `onRegistered` is called once, also where inotify cannot be set up (which is tried again).
+  /// What is read after that cannot be missed; what was read before must be read again.
+  package func start(onRegistered: @escaping @Sendable () -> Void) {
+    queue.async { @Sendable [self] in
+      state.withLock { $0.isStarted = true }
+      setUp(onRegistered)
+      report(arm(), machine: nil, policy: false)
+    }
+  }
+
+  /// No more hints. The watch cannot be started again.
+  package func stop() {
+    state.withLock { state in
+      state.isStarted = false
+      state.wake = nil
+      state.source = nil
+    }
+  }
+
+  package func watch(_ installation: Installation?, wake: @escaping @Sendable (Subject, WakeCause) -> Void) {
+    let targets = policyTargets + WatchTarget.machine(installation)
+    queue.async { @Sendable [self] in
+      let (isNews, isFailing) = state.withLock { state -> (Bool, Bool) in
+        let isNews = state.wake == nil || state.targets != targets
+        state.targets = targets
+        state.wake = wake
+        return (isNews && state.isStarted, state.hasFailed)
+      }
+      guard isNews else { return }
+      let arming = arm()
+      // Whoever has only just begun to listen has not heard of an earlier failure.
+      report(isFailing && arming == .stillFailing ? .failedNow : arming, machine: .fileChanged, policy: false)
+    }
+  }
+
+  /// Takes events as if the kernel had queued them.
+  package func take(_ events: [InotifyEvent]) {
+    queue.async { @Sendable [self] in handle(events) }
+  }
+
+  private func setUp(_ onRegistered: @escaping @Sendable () -> Void) {
+    let inotify = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
+    guard inotify >= 0 else { return onRegistered() }
+    let source = DispatchSource.makeReadSource(fileDescriptor: inotify, queue: queue)
+    source.setRegistrationHandler { @Sendable in onRegistered() }
+    source.setEventHandler { @Sendable [weak self] in self?.drain(inotify) }
+    source.setCancelHandler { @Sendable in _ = close(inotify) }
+    source.activate()
+    let held = HeldSource(source)
+    state.withLock { state in
+      state.inotify = inotify
+      state.source = held
+    }
+  }
+
+  private func drain(_ inotify: Int32) {
+    var events: [InotifyEvent] = []
+    withUnsafeTemporaryAllocation(byteCount: Self.bufferSize, alignment: 8) { buffer in
+      for _ in 0..<Self.batchLimit {
+        let count = read(inotify, buffer.baseAddress, buffer.count)
+        guard count > 0 else { return }
+        events += InotifyEvent.parse(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+      }
+    }
+    handle(events)
+  }
+
+  private func handle(_ events: [InotifyEvent]) {
+    var changed: WatchInterest = []
+    var hasOverflowed = false
+    var mustArm = false
+    let directories = state.withLock { $0.directories }
+    for event in events {
+      if event.has(InotifyMask.overflow) {
+        hasOverflowed = true
+      } else if let directory = directories[event.watch] {
+        if event.name.isEmpty {
+          changed.formUnion(directory.everything)
+          if event.has(InotifyMask.directoryGone | InotifyMask.ignored) { mustArm = true }
+        } else {
+          let interest = directory.interest(in: event.name)
+          changed.formUnion(interest)
+          // A name that came may be a link.
+          if !interest.isEmpty && event.has(UInt32(IN_CREATE | IN_MOVED_TO)) { mustArm = true }
+        }
+      }
+    }
+    if hasOverflowed { changed = [.machine, .policy] }
+    guard !changed.isEmpty else { return }
+    let arming = mustArm || hasOverflowed || changed.contains(.way) ? arm() : .armed
+    let cause = hasOverflowed ? WakeCause.watchOverflowed : .fileChanged
+    report(arming, machine: changed.contains(.machine) ? cause : nil, policy: changed.contains(.policy))
+  }
+
+  /// Puts all watches up anew and takes down those that are of no use any more.
+  private func arm() -> Arming {
+    let (inotify, targets) = state.withLock { ($0.inotify, $0.targets) }
+    guard inotify >= 0 else { return settle(hasFailed: true) }
+    var walker = WatchWalker(inotify: inotify, root: root, addWatch: addWatch)
+    for target in targets { walker.walk(to: target) }
+    let directories = walker.directories
+    let useless = state.withLock { state in
+      defer { state.directories = directories }
+      return state.directories.keys.filter { directories[$0] == nil }
+    }
+    for watch in useless { inotify_rm_watch(inotify, watch) }
+    return settle(hasFailed: walker.obstacle != nil)
+  }
+
+  private func settle(hasFailed: Bool) -> Arming {
+    let (arming, mustSchedule) = state.withLock { state -> (Arming, Bool) in
+      let before = state.hasFailed
+      state.hasFailed = hasFailed
+      let mustSchedule = hasFailed && !state.isRetryPending
+      if mustSchedule { state.isRetryPending = true }
+      let arming: Arming = hasFailed ? (before ? .stillFailing : .failedNow) : (before ? .recovered : .armed)
+      return (arming, mustSchedule)
+    }
+    if mustSchedule {
+      queue.asyncAfter(deadline: .now() + retryDelay) { @Sendable [weak self] in self?.retry() }
+    }
+    return arming
+  }
+
+  private func retry() {
+    let (isStarted, inotify) = state.withLock { state in
+      state.isRetryPending = false
+      return (state.isStarted, state.inotify)
+    }
+    guard isStarted else { return }
+    if inotify < 0 { setUp({}) }
+    report(arm(), machine: nil, policy: false)
+  }
+
+  /// One hint for each subject, after the watches are up: nothing falls between the look it causes and the watching.
+  private func report(_ arming: Arming, machine: WakeCause?, policy: Bool) {
+    let wake = state.withLock { $0.wake }
+    switch arming {
+    case .failedNow: wake?(.machine, .watchFailed)
+    case .recovered: wake?(.machine, machine ?? .fileChanged)
+    case .armed, .stillFailing: if let machine { wake?(.machine, machine) }
+    }
+    if policy || arming == .recovered { policyChanged() }
+  }
+}
