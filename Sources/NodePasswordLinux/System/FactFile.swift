@@ -61,6 +61,13 @@ enum FactFile {
     return .present(facts)
   }
 
+  /// Whether anything of that name is there, be it a link that leads nowhere.
+  static func isThere(_ path: String) -> Observed<Void> {
+    var facts = Glibc.stat()
+    guard fstatat(AT_FDCWD, path, &facts, AT_SYMLINK_NOFOLLOW) == 0 else { return missing(errno, at: path) }
+    return .present(())
+  }
+
   /// The names in a directory, sorted, without `.` and `..`.
   static func names(in path: String) -> Observed<[String]> {
     guard let directory = opendir(path) else { return missing(errno, at: path) }
@@ -92,5 +99,16 @@ enum FactFile {
       default: .inputOutput
       }
     return Obstacle(kind, at: place, String(cString: strerror(code)))
+  }
+}
+
+extension Observed {
+  /// The value, `nil` where there is none; throws what kept us from looking.
+  func found() throws(Obstacle) -> Value? {
+    switch self {
+    case .present(let value): value
+    case .absent: nil
+    case .unknown(let obstacle): throw obstacle
+    }
   }
 }

@@ -1,0 +1,123 @@
+import Dispatch
+import Glibc
+import NodePasswordCore
+import NodePasswordDaemon
+import Synchronization
+
+/// This machine, by its files.
+package final class LinuxMachine: Machine {
+  private struct ReadCertificate {
+    var identity: FileIdentity
+    var name: Observed<NodeName>
+  }
+
+  private let queue = DispatchQueue(label: "nodepassd.machine", qos: .userInitiated)
+  private let root: String
+  private let home: String?
+  private let hostname: @Sendable () -> Observed<String>
+  private let lastCertificate = Mutex<ReadCertificate?>(nil)
+
+  /// - Parameters:
+  ///   - root: put before every path that is read; empty for the real root. Paths in answers are without it.
+  ///   - home: whose `.rancher` a rootless K3s uses where its unit does not set `HOME`.
+  ///   - hostname: the host's name.
+  package init(
+    root: String = "", home: String? = nil, hostname: @escaping @Sendable () -> Observed<String> = LinuxMachine.hostname
+  ) {
+    self.root = root
+    self.home = home
+    self.hostname = hostname
+  }
+
+  package func installation(_ completion: @escaping Completion<Observed<Installation>>) {
+    queue.async { @Sendable [self] in completion(.success(lookForInstallation())) }
+  }
+
+  package func certificates(
+    of installation: Installation, _ completion: @escaping Completion<Observed<CertificatePair>>
+  ) {
+    queue.async { @Sendable [self] in completion(.success(lookForCertificates(of: installation))) }
+  }
+
+  /// `installation`, at once and on the caller's thread.
+  package func lookForInstallation() -> Observed<Installation> {
+    let finder = InstallationFinder(
+      root: root, hostname: hostname(), home: home, identity: readIdentity, certificateName: readCertificateName)
+    return finder.find()
+  }
+
+  private func lookForCertificates(of installation: Installation) -> Observed<CertificatePair> {
+    do throws(Obstacle) {
+      let directory = "\(root)\(installation.dataDirectory)/agent"
+      guard let serving = try Self.certificate("\(directory)/serving-kubelet.crt"),
+        let client = try Self.certificate("\(directory)/client-kubelet.crt")
+      else { return .absent }
+      return .present(
+        CertificatePair(
+          serving: serving.identity, client: client.identity,
+          oldestModification: min(serving.modification, client.modification)))
+    } catch {
+      return .unknown(error)
+    }
+  }
+
+  private static func certificate(
+    _ path: String
+  ) throws(Obstacle) -> (identity: FileIdentity, modification: Int64)? {
+    guard let facts = try FactFile.facts(path).found() else { return nil }
+    guard facts.st_mode & S_IFMT == S_IFREG else { throw Obstacle(.malformed, at: path, "is not a regular file") }
+    return (identity(of: facts), nanoseconds(facts.st_mtim))
+  }
+
+  /// Parsed anew only where the file is another.
+  private func readCertificateName(_ path: String) -> Observed<NodeName> {
+    let path = root + path
+    let identity: FileIdentity
+    switch FactFile.facts(path) {
+    case .absent: return .absent
+    case .unknown(let obstacle): return .unknown(obstacle)
+    case .present(let facts): identity = Self.identity(of: facts)
+    }
+    if let last = lastCertificate.withLock({ $0 }), last.identity == identity { return last.name }
+    switch FactFile.read(path, limit: CertificateName.sizeLimit) {
+    case .absent: return .absent
+    case .unknown(let obstacle): return .unknown(obstacle)
+    case .present(let bytes):
+      let name = CertificateName.read(String(decoding: bytes, as: UTF8.self), at: path)
+      lastCertificate.withLock { $0 = ReadCertificate(identity: identity, name: name) }
+      return name
+    }
+  }
+
+  private func readIdentity() -> MachineIdentity {
+    let bootPath = "/proc/sys/kernel/random/boot_id"
+    let machineID = FactFile.line(root + "/etc/machine-id").value ?? ""
+    return MachineIdentity(
+      hardware: HardwareIdentity.read(root: root),
+      machineID: HardwareIdentity.isMachineID(machineID) ? machineID : "",
+      bootID: FactFile.line(root + bootPath).value ?? FactFile.line(bootPath).value ?? "",
+      addresses: InterfaceAddresses.read())
+  }
+
+  /// gethostname(2), as the agent itself asks for it (k3s-facts 1.3).
+  package static let hostname: @Sendable () -> Observed<String> = {
+    let limit = Int(HOST_NAME_MAX) + 1
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: limit) { buffer in
+      guard let start = buffer.baseAddress, gethostname(start, limit) == 0 else {
+        return .unknown(FactFile.obstacle(errno, at: "gethostname"))
+      }
+      buffer[limit - 1] = 0
+      return .present(String(cString: start))
+    }
+  }
+
+  private static func identity(of facts: stat) -> FileIdentity {
+    FileIdentity(
+      device: UInt64(facts.st_dev), inode: UInt64(facts.st_ino), changeTime: nanoseconds(facts.st_ctim),
+      size: Int64(facts.st_size))
+  }
+
+  private static func nanoseconds(_ time: timespec) -> Int64 {
+    Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+}
