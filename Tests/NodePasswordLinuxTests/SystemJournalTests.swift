@@ -7,7 +7,7 @@ import Testing
 
 private let inner = "NODEPASSD_TEST_IN_JOURNAL_NAMESPACE"
 
-private final class Pipe2: Sendable {
+private final class BytePipe: Sendable {
   let reader: Int32
   let writer: Int32
 
@@ -36,7 +36,7 @@ private final class Recorder: Journal {
 
 @Suite struct SystemTextJournalTests {
   @Test func oneLineForEachRecordWithItsFieldsInOrder() throws {
-    let pipe = try Pipe2()
+    let pipe = try BytePipe()
     let journal = TextJournal(descriptor: pipe.writer)
     journal.send(
       Record(
@@ -49,7 +49,7 @@ private final class Recorder: Journal {
   }
 
   @Test func linesAreBoundedAndNeverTornInACharacter() throws {
-    let pipe = try Pipe2()
+    let pipe = try BytePipe()
     TextJournal(descriptor: pipe.writer).send(
       Record(.obstructed, [.obstacle: String(repeating: "é", count: 5000), .path: "x"]))
     let line = pipe.read()
@@ -59,7 +59,7 @@ private final class Recorder: Journal {
   }
 
   @Test func aReaderThatDoesNotReadHoldsNobodyUpForLong() throws {
-    let pipe = try Pipe2()
+    let pipe = try BytePipe()
     let journal = TextJournal(descriptor: pipe.writer)
     let record = Record(.obstructed, [.obstacle: String(repeating: "x", count: 4000)])
     while journal.droppedCount == 0 { journal.send(record) }

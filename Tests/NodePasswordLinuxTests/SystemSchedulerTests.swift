@@ -43,6 +43,7 @@ import Testing
     // The first timer expires while the loop is busy, and is replaced before the loop gets to it.
     scheduler.post { held.wait() }
     scheduler.setTimer(at: scheduler.now().monotonic) { inbox.put("first") }
+    #expect(inbox.next(timeout: .milliseconds(100)) == nil)
     let due = scheduler.now().monotonic + .milliseconds(50)
     scheduler.setTimer(at: due) { inbox.put(scheduler.now().monotonic >= due ? "second" : "second, too early") }
     held.signal()
@@ -56,6 +57,7 @@ import Testing
     let held = DispatchSemaphore(value: 0)
     scheduler.post { held.wait() }
     scheduler.setTimer(at: scheduler.now().monotonic) { inbox.put("cancelled") }
+    #expect(inbox.next(timeout: .milliseconds(100)) == nil)
     scheduler.cancelTimer()
     held.signal()
     scheduler.setTimer(at: scheduler.now().monotonic + .milliseconds(20)) { inbox.put("set") }
