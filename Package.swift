@@ -9,10 +9,11 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 /// FoundationEssentials keeps part of itself in two archives that an otherwise dynamic compile does not name.
 let standalone: [LinkerSetting] = [
   .unsafeFlags([
-    "-static-stdlib",
+    "-static-stdlib", "-use-ld=lld",
     "-Xlinker", "-l_FoundationCShims",
     "-Xlinker", "-l_FoundationCollections",
     "-Xlinker", "--gc-sections",
+    "-Xlinker", "--icf=all",
     "-Xlinker", "-s",
   ])
 ]
@@ -57,8 +58,9 @@ let package = Package(
       dependencies: [
         "NodePasswordCore", "NodePasswordDaemon", "CSystemd", "CShims",
         .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "SwiftASN1", package: "swift-asn1"),
         .product(name: "SystemPackage", package: "swift-system"),
-      ] + nio + certificates,
+      ] + nio,
       swiftSettings: strict),
 
     // Does it in pretend; and serves the pretence over HTTPS on loopback.
@@ -90,6 +92,7 @@ let package = Package(
       dependencies: [
         "NodePasswordCore", "NodePasswordDaemon", "NodePasswordLinux", "NodePasswordSimulator",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ] + nio,
       swiftSettings: strict,
       linkerSettings: standalone),

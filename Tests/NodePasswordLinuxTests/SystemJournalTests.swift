@@ -43,9 +43,10 @@ private final class Recorder: Journal {
         .driftFound, [.drift: "password-file-missing", .node: "a", .reason: "it is \"gone\"\nfor good", .path: ""]))
     #expect(
       pipe.read()
-        == "<4> Found drift node=a drift=password-file-missing reason=\"it is \\\"gone\\\" for good\" path=\"\"\n")
+        == "<4>Found drift: kind=drift-found node=a drift=password-file-missing "
+        + "reason=\"it is \\\"gone\\\"\\nfor good\" path=\"\"\n")
     journal.send(Record(.healed, priority: .debug))
-    #expect(pipe.read() == "<7> Healed\n")
+    #expect(pipe.read() == "<7>Healed: kind=healed\n")
   }
 
   @Test func linesAreBoundedAndNeverTornInACharacter() throws {
@@ -159,7 +160,8 @@ private final class Recorder: Journal {
     let first = try #require(entries.first)
     let expected = [
       "MESSAGE": "Found drift", "PRIORITY": "4", "MESSAGE_ID": RecordKind.driftFound.messageID,
-      "SYSLOG_IDENTIFIER": "nodepassd", "NODEPASSD_NODE": "a", "NODEPASSD_DRIFT": "password-file-missing",
+      "SYSLOG_IDENTIFIER": "nodepassd", "NODEPASSD_KIND": "drift-found", "NODEPASSD_NODE": "a",
+      "NODEPASSD_DRIFT": "password-file-missing",
       "NODEPASSD_REASON": "two\nlines", "NODEPASSD_PATH": "ö",
     ]
     for (field, value) in expected { #expect(first[field] as? String == value, "\(field)") }

@@ -12,7 +12,7 @@ private let serverUnit = "[Service]\nExecStart=/usr/local/bin/k3s \\\n    server
 private let units = "/etc/systemd/system"
 
 private func look(_ root: ScratchRoot, home: String? = nil) -> Observed<Installation> {
-  LinuxMachine(root: root.path, home: home, hostname: { .present("Host") }).lookForInstallation()
+  LinuxMachine(paths: root.paths, home: home, hostname: { .present("Host") }).lookForInstallation()
 }
 
 private func found(_ root: ScratchRoot, home: String? = nil) throws -> Installation {
@@ -231,14 +231,14 @@ private func certificate(commonName: String) throws -> String {
     #expect(try found(root).certificateName.obstacle?.kind == .malformed)
     try root.write(client, "")
     #expect(try found(root).certificateName.obstacle?.kind == .malformed)
-    try root.write(client, String(repeating: "x", count: CertificateName.sizeLimit + 1))
+    try root.write(client, String(repeating: "x", count: 65_537))
     #expect(try found(root).certificateName.obstacle?.kind == .tooLarge)
   }
 
   @Test func oneMachineSeesTheNewCertificate() throws {
     let root = try ScratchRoot()
     let client = "\(Self.agent)/client-kubelet.crt"
-    let machine = LinuxMachine(root: root.path, hostname: { .present("h") })
+    let machine = LinuxMachine(paths: root.paths, hostname: { .present("h") })
     try root.replace(client, try certificate(commonName: "system:node:a"))
     for _ in 0..<2 { #expect(machine.lookForInstallation().value?.certificateName.value?.rawValue == "a") }
     try root.replace(client, try certificate(commonName: "system:node:b"))
@@ -248,7 +248,7 @@ private func certificate(commonName: String) throws -> String {
   @Test func thePair() throws {
     let root = try ScratchRoot()
     try root.write("\(Self.agent)/client-kubelet.crt", "a")
-    let machine = LinuxMachine(root: root.path, hostname: { .present("h") })
+    let machine = LinuxMachine(paths: root.paths, hostname: { .present("h") })
     let installation = try #require(machine.lookForInstallation().value)
     #expect(try pair(machine, installation) == .absent)
     try root.write("\(Self.agent)/serving-kubelet.crt", "bb")

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct SystemSchedulerTests {
   @Test func turnsRunInOrderOnTheLoop() throws {
-    let scheduler = try DispatchScheduler()
+    let scheduler = DispatchScheduler()
     let inbox = Inbox<Int>()
     for number in 0..<100 {
       scheduler.post {
@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test func aTimerFiresOnceAndNotEarly() throws {
-    let scheduler = try DispatchScheduler()
+    let scheduler = DispatchScheduler()
     let inbox = Inbox<Moment>()
     let due = scheduler.now().monotonic + .milliseconds(30)
     scheduler.setTimer(at: due) { inbox.put(scheduler.now().monotonic) }
@@ -28,7 +28,7 @@ import Testing
   }
 
   @Test func aMomentThatHasPassedFiresAtOnce() throws {
-    let scheduler = try DispatchScheduler()
+    let scheduler = DispatchScheduler()
     let inbox = Inbox<String>()
     scheduler.setTimer(at: Moment(nanoseconds: 0)) { inbox.put("zero") }
     #expect(inbox.next() == "zero")
@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test func aLaterTimerReplacesTheOneBefore() throws {
-    let scheduler = try DispatchScheduler()
+    let scheduler = DispatchScheduler()
     let inbox = Inbox<String>()
     let held = DispatchSemaphore(value: 0)
     // The first timer expires while the loop is busy, and is replaced before the loop gets to it.
@@ -52,7 +52,7 @@ import Testing
   }
 
   @Test func aCancelledTimerNeverFires() throws {
-    let scheduler = try DispatchScheduler()
+    let scheduler = DispatchScheduler()
     let inbox = Inbox<String>()
     let held = DispatchSemaphore(value: 0)
     scheduler.post { held.wait() }
@@ -66,7 +66,7 @@ import Testing
   }
 
   @Test func bothClocksAdvance() throws {
-    let scheduler = try DispatchScheduler()
+    let scheduler = DispatchScheduler()
     let first = scheduler.now()
     let second = scheduler.now()
     #expect(second.monotonic >= first.monotonic)

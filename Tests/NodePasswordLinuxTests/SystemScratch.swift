@@ -1,11 +1,13 @@
 import Dispatch
 import Foundation
 import NodePasswordCore
+import NodePasswordLinux
 import Synchronization
 
 /// A made-up root directory, removed with its last holder.
 final class ScratchRoot: Sendable {
   let path: String
+  var paths: Paths { Paths(root: path) }
 
   init() throws {
     let template = FileManager.default.temporaryDirectory.appendingPathComponent("nodepassd-\(UUID().uuidString)")

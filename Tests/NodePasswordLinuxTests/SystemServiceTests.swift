@@ -65,12 +65,12 @@ private struct NotifySocket {
   @Test func knowsTheWatchdogsInterval() async {
     await #expect(processExitsWith: .success) {
       unsetenv("WATCHDOG_USEC")
-      precondition(SystemdServiceManager().watchdogInterval() == nil)
+      precondition(SystemdServiceManager.watchdogInterval() == nil)
       setenv("WATCHDOG_USEC", "3000000", 1)
       unsetenv("WATCHDOG_PID")
-      precondition(SystemdServiceManager().watchdogInterval() == .seconds(3))
+      precondition(SystemdServiceManager.watchdogInterval() == .seconds(3))
       setenv("WATCHDOG_PID", "1", 1)
-      precondition(SystemdServiceManager().watchdogInterval() == nil)
+      precondition(SystemdServiceManager.watchdogInterval() == nil)
     }
   }
 
@@ -80,15 +80,15 @@ private struct NotifySocket {
   @Test func signalsArriveOnceRegistered() async {
     await #expect(processExitsWith: .success) {
       let queue = DispatchQueue(label: "test.loop")
-      let registered = DispatchGroup()
       let heard = Inbox<String>()
-      let signals = Signals(on: queue, registered: registered) {
-        dispatchPrecondition(condition: .onQueue(queue))
-        heard.put("reload")
-      } stop: {
-        heard.put("stop")
-      }
-      precondition(registered.wait(timeout: .now() + 30) == .success)
+      let signals = Signals(
+        queue: queue,
+        onReload: {
+          dispatchPrecondition(condition: .onQueue(queue))
+          heard.put("reload")
+        }, onStop: { heard.put("stop") })
+      signals.start { heard.put("registered") }
+      precondition(heard.next() == "registered")
       for (number, turn) in [(SIGHUP, "reload"), (SIGTERM, "stop"), (SIGINT, "stop"), (SIGHUP, "reload")] {
         kill(getpid(), number)
         precondition(heard.next() == turn)
@@ -174,7 +174,7 @@ private final class Sleeper: Sendable {
   @Test func theTimerAsksTheRealLoop() throws {
     let fed = Inbox<Void>()
     let journal = RecordInbox()
-    let scheduler = try DispatchScheduler()
+    let scheduler = DispatchScheduler()
     let watchdog = Watchdog(interval: .milliseconds(300), subjects: [.loop(scheduler)], journal: journal) {
       fed.put(())
     }

@@ -47,7 +47,8 @@ import Testing
     try root.write("/etc/rancher/node/password", "a\n")
     let hints = Inbox<WakeCause>()
     let policy = Inbox<Void>()
-    let watch = InotifyWatch(root: root.path) { policy.put(()) }
+    let watch = InotifyWatch(paths: root.paths)
+    watch.onPolicyChange { policy.put(()) }
     watch.start {}
     watch.watch(nil) { _, cause in hints.put(cause) }
     #expect(hints.next() == .fileChanged)
@@ -70,7 +71,7 @@ import Testing
     let hints = Inbox<WakeCause>()
     let held = DispatchSemaphore(value: 0)
     let isFirst = Mutex(true)
-    let watch = InotifyWatch(root: root.path) {}
+    let watch = InotifyWatch(paths: root.paths)
     watch.start {}
     watch.watch(nil) { _, cause in
       // The first hint keeps the watch's own queue from reading.
@@ -108,14 +109,15 @@ import Testing
     let isFull = Mutex(true)
     let tries = Inbox<Void>()
     let watch = InotifyWatch(
-      root: root.path, policyDirectory: "/etc/nodepassd", retryDelay: .milliseconds(20),
+      paths: root.paths, retryDelay: .milliseconds(20),
       addWatch: { inotify, path, mask in
         if isFull.withLock({ $0 }) {
           tries.put(())
           return -ENOSPC
         }
         return inotify_add_watch(inotify, path, mask)
-      }, policyChanged: { policy.put(()) })
+      })
+    watch.onPolicyChange { policy.put(()) }
     watch.start {}
     watch.watch(nil) { _, cause in hints.put(cause) }
     #expect(hints.next() == .watchFailed)
@@ -133,7 +135,7 @@ import Testing
     let root = try ScratchRoot()
     try root.write("/etc/rancher/node/password", "a\n")
     let hints = Inbox<WakeCause>()
-    let watch = InotifyWatch(root: root.path) {}
+    let watch = InotifyWatch(paths: root.paths)
     watch.start {}
     watch.watch(nil) { _, cause in hints.put(cause) }
     #expect(hints.next() == .fileChanged)

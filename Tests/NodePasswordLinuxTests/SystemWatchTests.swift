@@ -13,22 +13,14 @@ private final class WatchBench: Sendable {
   let hints = Inbox<WakeCause>()
   private let policy: Inbox<Void>
 
-  init(_ root: ScratchRoot, retryDelay: DispatchTimeInterval = .seconds(30), addWatch: AddWatch? = nil) throws {
+  init(_ root: ScratchRoot) throws {
     self.root = root
     let policy = Inbox<Void>()
     self.policy = policy
     try root.make("/etc/nodepassd")
-    let changed = { @Sendable in policy.put(()) }
-    if let addWatch {
-      watch = InotifyWatch(
-        root: root.path, policyDirectory: "/etc/nodepassd", retryDelay: retryDelay, addWatch: addWatch,
-        policyChanged: changed)
-    } else {
-      watch = InotifyWatch(root: root.path, retryDelay: retryDelay, policyChanged: changed)
-    }
+    watch = InotifyWatch(paths: root.paths)
+    watch.onPolicyChange { policy.put(()) }
   }
-
-  typealias AddWatch = @Sendable (Int32, String, UInt32) -> Int32
 
   func start(_ installation: Installation? = nil) {
     let registered = DispatchSemaphore(value: 0)

@@ -56,6 +56,8 @@ package enum DriftFinder {
     case .matchesAccepted: Finding(drift, detail)
     case .matchesCandidate, .differs:
       Finding(drift, detail, .undecided("the password file and the escrow differ, so the right password is not known"))
+    case .nothingToCompare where observation.escrowObstacle != nil || observation.file.obstacle != nil:
+      Finding(drift, detail, .undecided("the password file or the escrow could not be read"))
     case .nothingToCompare:
       Finding(drift, detail, .undecided("there is no accepted password in escrow, so the right password is not known"))
     }

@@ -9,10 +9,13 @@ package struct NodeObservation: Hashable, Sendable {
   package var fileComparison: Comparison
   package var fileVerdict: Observed<Verdict>
   package var escrowVerdict: Observed<Verdict>
+  /// Why the escrow could not be read, if it could not.
+  package var escrowObstacle: Obstacle?
 
   package init(
     secret: Observed<SecretFacts>, node: Observed<NodeFacts>, lease: Observed<String>, file: Observed<FileIdentity>,
-    fileComparison: Comparison, fileVerdict: Observed<Verdict>, escrowVerdict: Observed<Verdict>
+    fileComparison: Comparison, fileVerdict: Observed<Verdict>, escrowVerdict: Observed<Verdict>,
+    escrowObstacle: Obstacle? = nil
   ) {
     self.secret = secret
     self.node = node
@@ -21,6 +24,7 @@ package struct NodeObservation: Hashable, Sendable {
     self.fileComparison = fileComparison
     self.fileVerdict = fileVerdict
     self.escrowVerdict = escrowVerdict
+    self.escrowObstacle = escrowObstacle
   }
 }
 

@@ -3,22 +3,23 @@ package enum Acceptance {
   /// Enough proofs; more would only wear the disk.
   package static let enoughConfirmations = 2
 
-  package static func upkeep(_ machine: MachineObservation, _ circumstances: Circumstances) -> [Action] {
+  /// What is to be kept now, and from when on what must rest first could be.
+  package static func judge(
+    _ machine: MachineObservation, _ circumstances: Circumstances
+  ) -> (upkeep: [Action], possibleFrom: Moment?) {
     guard circumstances.policy.escrow != .none, case .present(let installation) = machine.installation,
       installation.hasAgentRole, case .present(let facts) = machine.passwordFile,
       case .wellFormed(let comparison) = facts.shape
-    else { return [] }
-    // A file that may be half-written is no password yet.
-    if let since = circumstances.machine.file?.since,
-      circumstances.now.monotonic - since < circumstances.policy.timing.settle
-    {
-      return []
-    }
+    else { return ([], nil) }
     let proof =
       installation.hasServerRole
       ? proofByHash(facts, circumstances) : proofByCertificates(machine, facts, circumstances)
-    guard let proof, isWorthKeeping(proof, comparison, machine.escrow) else { return [] }
-    return [.acceptIntoEscrow(facts.identity, proof: proof)]
+    guard let proof, isWorthKeeping(proof, comparison, machine.escrow) else { return ([], nil) }
+    // A file that may be half-written is no password yet.
+    let now = circumstances.now.monotonic
+    let rested = (circumstances.machine.file?.since ?? now) + circumstances.policy.timing.settle
+    if now < rested { return ([], rested) }
+    return ([.acceptIntoEscrow(facts.identity, proof: proof)], nil)
   }
 
   /// The server's own certificates are issued against its own file and prove nothing (k3s-facts 2.5).

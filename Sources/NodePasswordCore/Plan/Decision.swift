@@ -43,10 +43,13 @@ package struct Plan: Hashable, Sendable {
   /// Bookkeeping of our own, allowed in every mode (law L9).
   package var upkeep: [Action]
   package var decisions: [Decision]
+  /// When upkeep that has to wait for the file to rest may be possible.
+  package var upkeepFrom: Moment?
 
-  package init(upkeep: [Action] = [], decisions: [Decision] = []) {
+  package init(upkeep: [Action] = [], decisions: [Decision] = [], upkeepFrom: Moment? = nil) {
     self.upkeep = upkeep
     self.decisions = decisions
+    self.upkeepFrom = upkeepFrom
   }
 
   package var steps: [Action] {
@@ -55,6 +58,7 @@ package struct Plan: Hashable, Sendable {
 
   /// The earliest moment at which a wait may be over.
   package var lookAgain: Moment? {
-    decisions.compactMap { if case .wait(_, let until, _) = $0.verdict { until } else { nil } }.min()
+    let waits = decisions.compactMap { if case .wait(_, let until, _) = $0.verdict { until } else { nil } }
+    return (waits + [upkeepFrom].compactMap { $0 }).min()
   }
 }

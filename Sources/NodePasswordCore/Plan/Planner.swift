@@ -11,9 +11,10 @@ package enum Planner {
     let findings = DriftFinder.find(
       in: machine, memory: circumstances.machine, verdicts: circumstances.verdicts,
       timing: circumstances.policy.timing, at: circumstances.now.monotonic)
+    let acceptance = Acceptance.judge(machine, circumstances)
     var plan = Plan(
-      upkeep: Acceptance.upkeep(machine, circumstances),
-      decisions: findings.map { decide($0, .machine(machine), circumstances) })
+      upkeep: acceptance.upkeep, decisions: findings.map { decide($0, .machine(machine), circumstances) },
+      upkeepFrom: acceptance.possibleFrom)
     omitWhatRestoreCovers(&plan)
     return plan
   }

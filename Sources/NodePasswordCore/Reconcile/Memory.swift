@@ -80,6 +80,7 @@ package struct MachineMemory: Hashable, Sendable {
 package struct NodeMemory: Hashable, Sendable {
   /// The lease's version when last seen, and when we saw it change. `nil` as the moment: never yet.
   package var leaseVersion: String?
+  package var leaseSeenAt: Moment?
   package var leaseChangedAt: Moment?
   /// When a look for the heartbeat began.
   package var heartbeatAwaitedSince: Moment?
@@ -97,8 +98,10 @@ package struct NodeMemory: Hashable, Sendable {
   /// Takes in one look; answers whether the datastore has gone back in time.
   package mutating func note(_ observation: NodeObservation, at now: Moment) -> Bool {
     if case .present(let version) = observation.lease {
-      if let leaseVersion, leaseVersion != version { leaseChangedAt = now }
+      // It changed at some time since the last look: only the earliest of these moments is safe to go by.
+      if let leaseVersion, leaseVersion != version { leaseChangedAt = leaseSeenAt }
       leaseVersion = version
+      leaseSeenAt = now
     }
     let versions = [
       observation.lease.value, observation.node.value?.resourceVersion,

@@ -339,7 +339,10 @@ extension Observation {
         machine.certificates.obstacle,
       ].compactMap { $0 }
     case .node(let node):
-      [node.secret.obstacle, node.node.obstacle, node.lease.obstacle, node.verdictObstacle].compactMap { $0 }
+      [
+        node.secret.obstacle, node.node.obstacle, node.lease.obstacle, node.file.obstacle, node.escrowObstacle,
+        node.verdictObstacle,
+      ].compactMap { $0 }
     }
   }
 }

@@ -30,12 +30,12 @@ package struct Reconciler: Sendable {
   var areActsLoaded = false
   var history = ActHistory()
   var actLogProblem: Obstacle?
-  var subjects: [Subject: SubjectState] = [:]
-  var machineMemory = MachineMemory()
+  package var subjects: [Subject: SubjectState] = [:]
+  package var machineMemory = MachineMemory()
   var nodeMemory = NodeMemory()
   var machine: MachineObservation?
   var node: NodeObservation?
-  var holdOffUntil = Moment(nanoseconds: .min)
+  package var holdOffUntil = Moment(nanoseconds: .min)
   var collisionUntil: Moment?
   var clockOffset: Duration?
   var startedAt = WallTime(nanoseconds: 0)
@@ -47,9 +47,9 @@ package struct Reconciler: Sendable {
   var watchedSecret: String?
   var lastReport: StatusReport?
   var lastStatusLine = ""
-  var timer: Moment?
+  package var timer: Moment?
   var lastPass: UInt64 = 0
-  var counters: [String: Int] = [:]
+  package var counters: [String: Int] = [:]
   var commands: [Command] = []
 
   package init(configuration: Configuration) { self.configuration = configuration }
@@ -123,6 +123,8 @@ package struct Reconciler: Sendable {
     }
     if isReloading {
       isReloading = false
+      // Whatever was changed, it was changed by somebody who is at work here (law L3).
+      holdOff(now)
       emit(.tell(.reloaded))
     }
     begin(now)
@@ -218,7 +220,9 @@ package struct Reconciler: Sendable {
     subjects.values.compactMap { $0.phase.isInFlight ? $0.phase.deadline : nil }.min()
   }
 
+  /// A look that is planned has no say while one is settling or under way: its moment may have passed, and a timer for
+  /// it would go off at once, again and again.
   private static func nextMoment(_ state: SubjectState) -> Moment? {
-    [state.phase.deadline, state.phase.isInFlight ? nil : state.nextLook].compactMap { $0 }.min()
+    state.phase == .idle ? state.nextLook : state.phase.deadline
   }
 }

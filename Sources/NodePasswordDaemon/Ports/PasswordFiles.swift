@@ -2,6 +2,9 @@ import NodePasswordCore
 
 /// The node password's file, and the stray one that K3s would put over it.
 package protocol PasswordFiles: Sendable {
+  /// Says where the files lie; called before they are read, whenever the installation was looked at.
+  func locate(_ installation: Installation)
+
   /// Reads the file without following a link in its last part, except one that is root's to a file that is root's.
   func read(_ place: PasswordFilePlace, _ completion: @escaping Completion<Observed<PasswordFileReading>>)
 

@@ -21,11 +21,11 @@ package final class DispatchScheduler: Scheduler {
   private let timer: Int32
   private let state = Mutex(State())
 
-  /// - Throws: where the kernel has no timer for us (no descriptors left).
-  package init() throws(Obstacle) {
+  /// Where the kernel has no such timer left for us, Dispatch's own serve instead.
+  package init() {
     let timer = nodepassd_boottime_timer()
-    guard timer >= 0 else { throw FactFile.obstacle(errno, at: "timerfd_create") }
     self.timer = timer
+    guard timer >= 0 else { return }
     let source = DispatchSource.makeReadSource(fileDescriptor: timer, queue: queue)
     source.setEventHandler { @Sendable [weak self] in self?.fire() }
     source.setCancelHandler { @Sendable in _ = close(timer) }
@@ -48,22 +48,25 @@ package final class DispatchScheduler: Scheduler {
       state.due = moment
       state.turn = turn
       // Zero would disarm the timer; anything that has passed fires at once.
-      _ = nodepassd_set_boottime_timer(timer, max(1, moment.nanoseconds))
+      if timer >= 0 { _ = nodepassd_set_boottime_timer(timer, max(1, moment.nanoseconds)) }
     }
+    guard timer < 0 else { return }
+    let wait = max(0, (moment - now().monotonic).wholeNanoseconds)
+    queue.asyncAfter(deadline: .now() + .nanoseconds(Int(wait))) { @Sendable [weak self] in self?.fire() }
   }
 
   package func cancelTimer() {
     state.withLock { state in
       state.due = nil
       state.turn = nil
-      _ = nodepassd_set_boottime_timer(timer, 0)
+      if timer >= 0 { _ = nodepassd_set_boottime_timer(timer, 0) }
     }
   }
 
   /// A timer that was set anew after it had expired is not due: its old expiry must not run the new turn early.
   private func fire() {
     var expirations: UInt64 = 0
-    _ = Glibc.read(timer, &expirations, MemoryLayout<UInt64>.size)
+    if timer >= 0 { _ = Glibc.read(timer, &expirations, MemoryLayout<UInt64>.size) }
     let turn = state.withLock { state -> (@Sendable () -> Void)? in
       guard let due = state.due, due.nanoseconds <= Self.read(CLOCK_BOOTTIME) else { return nil }
       defer {

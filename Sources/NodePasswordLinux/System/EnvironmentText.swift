@@ -25,7 +25,7 @@ package enum EnvironmentText {
       guard rest.first == "=" else { continue }
       rest = rest.dropFirst()
       let value = takeValue(&rest)
-      keep("\(Blank.trim(name))=\(value)", wanted, &found)
+      keep("\(name.trimmed)=\(value)", wanted, &found)
     }
     return found
   }

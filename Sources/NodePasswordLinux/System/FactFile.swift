@@ -4,36 +4,12 @@ import NodePasswordCore
 /// Reads small files that state facts (configuration, units, identifiers, certificates): bounded, and never stuck on a
 /// FIFO. Links are followed, since all of these may rightly be links.
 enum FactFile {
-  enum Kind: Sendable {
-    case regular, directory, other
-  }
-
-  /// The whole file, at most `limit` bytes.
+  /// The whole file, at most `limit` bytes. Most are tiny, so a small buffer is tried first.
   static func read(_ path: String, limit: Int = 1 << 20) -> Observed<[UInt8]> {
-    // O_NONBLOCK: opening a FIFO or a device must not wait for somebody.
-    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
-    guard descriptor >= 0 else { return missing(errno, at: path) }
-    defer { close(descriptor) }
-    var facts = Glibc.stat()
-    guard fstat(descriptor, &facts) == 0 else { return .unknown(obstacle(errno, at: path)) }
-    guard facts.st_mode & S_IFMT == S_IFREG else {
-      return .unknown(Obstacle(.malformed, at: path, "is not a regular file"))
-    }
-    var bytes: [UInt8] = []
-    while true {
-      let wanted = min(limit + 1 - bytes.count, 16_384)
-      guard wanted > 0 else { return .unknown(Obstacle(.tooLarge, at: path, "is larger than \(limit) bytes")) }
-      var failure: Int32 = 0
-      let chunk = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
-        let got = Glibc.read(descriptor, buffer.baseAddress, wanted)
-        failure = got < 0 ? errno : 0
-        count = max(0, got)
-      }
-      if failure == EINTR { continue }
-      guard failure == 0 else { return .unknown(obstacle(failure, at: path)) }
-      guard !chunk.isEmpty else { return .present(bytes) }
-      bytes += chunk
-    }
+    let small = 8192
+    let first = WholeFile.read(path, limit: min(limit, small))
+    guard limit > small, first.obstacle?.kind == .tooLarge else { return first }
+    return WholeFile.read(path, limit: limit)
   }
 
   /// The whole file as text, outer white space and NULs trimmed.
@@ -45,15 +21,7 @@ enum FactFile {
     }
   }
 
-  static func kind(_ path: String) -> Observed<Kind> {
-    facts(path).map { facts in
-      switch facts.st_mode & S_IFMT {
-      case S_IFREG: .regular
-      case S_IFDIR: .directory
-      default: .other
-      }
-    }
-  }
+  static func kind(_ path: String) -> Observed<FileKind> { facts(path).map { FileKind($0) } }
 
   static func facts(_ path: String) -> Observed<stat> {
     var facts = Glibc.stat()
@@ -81,24 +49,12 @@ enum FactFile {
       if name != "." && name != ".." { names.append(name) }
       errno = 0
     }
-    guard errno == 0 else { return .unknown(obstacle(errno, at: path)) }
+    guard errno == 0 else { return .unknown(.system(errno, at: path)) }
     return .present(names.sorted())
   }
 
   private static func missing<Value: Sendable>(_ code: Int32, at path: String) -> Observed<Value> {
-    code == ENOENT || code == ENOTDIR ? .absent : .unknown(obstacle(code, at: path))
-  }
-
-  /// An error of the operating system in its own words.
-  static func obstacle(_ code: Int32, at place: String) -> Obstacle {
-    let kind: Obstacle.Kind =
-      switch code {
-      case EACCES, EPERM: .permissionDenied
-      case ENOSPC, EDQUOT: .noSpace
-      case EROFS: .readOnly
-      default: .inputOutput
-      }
-    return Obstacle(kind, at: place, String(cString: strerror(code)))
+    code == ENOENT || code == ENOTDIR ? .absent : .unknown(.system(code, at: path))
   }
 }
 

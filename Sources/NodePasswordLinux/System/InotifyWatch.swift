@@ -17,7 +17,9 @@ package final class InotifyWatch: ChangeWatch {
     var directories: [Int32: WatchedDirectory] = [:]
     var targets: [WatchTarget]
     var wake: (@Sendable (Subject, WakeCause) -> Void)?
+    var policyChanged: (@Sendable () -> Void)?
     var isStarted = false
+    var isStopped = false
     var hasFailed = false
     var isRetryPending = false
   }
@@ -33,66 +35,65 @@ package final class InotifyWatch: ChangeWatch {
 
   private let queue = DispatchQueue(label: "nodepassd.inotify", qos: .userInitiated)
   private let root: String
-  private let policyTargets: [WatchTarget]
-  private let policyChanged: @Sendable () -> Void
   private let retryDelay: DispatchTimeInterval
   private let addWatch: WatchWalker.AddWatch
   private let state: Mutex<State>
 
   /// - Parameters:
-  ///   - root: put before every path; empty for the real root.
-  ///   - policyDirectory: holds `policy.yaml` and `policy.d`.
-  ///   - policyChanged: called on the watch's own queue after each change near the policy.
   ///   - retryDelay: until watches that could not be set up are tried again.
-  package convenience init(
-    root: String = "", policyDirectory: String = "/etc/nodepassd", retryDelay: DispatchTimeInterval = .seconds(30),
-    policyChanged: @escaping @Sendable () -> Void
-  ) {
-    self.init(
-      root: root, policyDirectory: policyDirectory, retryDelay: retryDelay, addWatch: WatchWalker.addWatch,
-      policyChanged: policyChanged)
-  }
-
-  /// - Parameter addWatch: `inotify_add_watch(2)`: the watch, or the negated error. Tests let it fail.
+  ///   - addWatch: `inotify_add_watch(2)`: the watch, or the negated error. Tests let it fail.
   package init(
-    root: String, policyDirectory: String, retryDelay: DispatchTimeInterval,
-    addWatch: @escaping @Sendable (Int32, String, UInt32) -> Int32, policyChanged: @escaping @Sendable () -> Void
+    paths: Paths, retryDelay: DispatchTimeInterval = .seconds(30),
+    addWatch: @escaping @Sendable (Int32, String, UInt32) -> Int32 = WatchWalker.addWatch
   ) {
-    self.root = root
-    self.policyChanged = policyChanged
+    root = paths.absolute("")
     self.retryDelay = retryDelay
     self.addWatch = addWatch
-    policyTargets = WatchTarget.policy(directory: policyDirectory)
-    state = Mutex(State(targets: policyTargets + WatchTarget.machine(nil)))
+    state = Mutex(State(targets: WatchTarget.policy + WatchTarget.machine(nil)))
+  }
+
+  /// Calls `changed` on the watch's own queue after each change near the policy.
+  package func onPolicyChange(_ changed: @escaping @Sendable () -> Void) {
+    state.withLock { $0.policyChanged = changed }
   }
 
   /// Puts the watches up; then `onRegistered` is called once, also where inotify cannot be set up (which is tried again).
-  /// What is read after that cannot be missed; what was read before must be read again.
+  /// What changes after that is not missed; what was read before must be read again. `watch` starts by itself where nobody
+  /// did before.
   package func start(onRegistered: @escaping @Sendable () -> Void) {
     queue.async { @Sendable [self] in
-      state.withLock { $0.isStarted = true }
+      guard beginStart() else { return onRegistered() }
       setUp(onRegistered)
       report(arm(), machine: nil, policy: false)
+    }
+  }
+
+  /// False where it was started, or stopped, before.
+  private func beginStart() -> Bool {
+    state.withLock { state in
+      defer { state.isStarted = true }
+      return !state.isStarted && !state.isStopped
     }
   }
 
   /// No more hints. The watch cannot be started again.
   package func stop() {
     state.withLock { state in
-      state.isStarted = false
+      state.isStopped = true
       state.wake = nil
       state.source = nil
     }
   }
 
   package func watch(_ installation: Installation?, wake: @escaping @Sendable (Subject, WakeCause) -> Void) {
-    let targets = policyTargets + WatchTarget.machine(installation)
+    let targets = WatchTarget.policy + WatchTarget.machine(installation)
     queue.async { @Sendable [self] in
+      if beginStart() { setUp({}) }
       let (isNews, isFailing) = state.withLock { state -> (Bool, Bool) in
         let isNews = state.wake == nil || state.targets != targets
         state.targets = targets
         state.wake = wake
-        return (isNews && state.isStarted, state.hasFailed)
+        return (isNews && !state.isStopped, state.hasFailed)
       }
       guard isNews else { return }
       let arming = arm()
@@ -191,23 +192,23 @@ package final class InotifyWatch: ChangeWatch {
   }
 
   private func retry() {
-    let (isStarted, inotify) = state.withLock { state in
+    let (isStopped, inotify) = state.withLock { state in
       state.isRetryPending = false
-      return (state.isStarted, state.inotify)
+      return (state.isStopped, state.inotify)
     }
-    guard isStarted else { return }
+    guard !isStopped else { return }
     if inotify < 0 { setUp({}) }
     report(arm(), machine: nil, policy: false)
   }
 
   /// One hint for each subject, after the watches are up: nothing falls between the look it causes and the watching.
   private func report(_ arming: Arming, machine: WakeCause?, policy: Bool) {
-    let wake = state.withLock { $0.wake }
+    let (wake, policyChanged) = state.withLock { ($0.wake, $0.policyChanged) }
     switch arming {
     case .failedNow: wake?(.machine, .watchFailed)
     case .recovered: wake?(.machine, machine ?? .fileChanged)
     case .armed, .stillFailing: if let machine { wake?(.machine, machine) }
     }
-    if policy || arming == .recovered { policyChanged() }
+    if policy || arming == .recovered { policyChanged?() }
   }
 }

@@ -30,27 +30,24 @@ enum JournalText {
     return String(line)
   }
 
-  /// `<4> Found drift drift=password-file-missing node=a`: the priority as the kernel and systemd write it, the message,
-  /// then the fields in a fixed order; a value with a space or a quote stands in quotes.
+  /// `<4>Found drift: kind=drift-found node=a`: the priority as systemd reads it at the start of a line (sd-daemon(3)), the
+  /// message, then kind and fields in a fixed order; a value with a space or a quote stands in quotes.
   static func line(_ record: Record) -> String {
-    var line = "<\(record.priority.rawValue)> \(record.kind.message)"
+    var line = "<\(record.priority.rawValue)>\(record.kind.message): kind=\(record.kind.rawValue)"
     for field in RecordField.allCases {
       guard let value = record.fields[field] else { continue }
-      line += " \(field.rawValue.lowercased())=\(quoted(oneLine(value, limit: valueLimit)))"
+      line += " \(field.rawValue.lowercased())=\(quoted(clipped(value, limit: valueLimit)))"
     }
     return clipped(line, limit: lineLimit - 1) + "\n"
   }
 
   private static func quoted(_ value: String) -> String {
-    let needsQuotes =
-      value.isEmpty || value.unicodeScalars.contains { $0 == " " || $0 == "\"" || $0 == "=" || $0 == "\\" }
-    guard needsQuotes else { return value }
-    var quoted = "\""
-    for character in value {
-      if character == "\"" || character == "\\" { quoted.append("\\") }
-      quoted.append(character)
+    let isWord = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7f }
+    if isWord { return value }
+    let lines = value.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      oneLine(String(line), limit: valueLimit).flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : [$0] }
     }
-    return quoted + "\""
+    return "\"" + lines.map { String($0) }.joined(separator: "\\n") + "\""
   }
 
   /// The journal's own fields and ours, `KEY=value`, as bytes.
@@ -60,6 +57,7 @@ enum JournalText {
       "PRIORITY=\(record.priority.rawValue)",
       "MESSAGE_ID=\(record.kind.messageID)",
       "SYSLOG_IDENTIFIER=\(identifier)",
+      "NODEPASSD_KIND=\(record.kind.rawValue)",
     ]
     for field in RecordField.allCases {
       guard let value = record.fields[field] else { continue }

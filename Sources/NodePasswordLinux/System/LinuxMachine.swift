@@ -11,6 +11,9 @@ package final class LinuxMachine: Machine {
     var name: Observed<NodeName>
   }
 
+  /// Bytes of a file with a certificate, its issuer's, and in old versions a key.
+  private static let certificateLimit = 64 * 1024
+
   private let queue = DispatchQueue(label: "nodepassd.machine", qos: .userInitiated)
   private let root: String
   private let home: String?
@@ -18,13 +21,14 @@ package final class LinuxMachine: Machine {
   private let lastCertificate = Mutex<ReadCertificate?>(nil)
 
   /// - Parameters:
-  ///   - root: put before every path that is read; empty for the real root. Paths in answers are without it.
+  ///   - paths: where everything that is read lies. Paths in answers are without its root.
   ///   - home: whose `.rancher` a rootless K3s uses where its unit does not set `HOME`.
   ///   - hostname: the host's name.
   package init(
-    root: String = "", home: String? = nil, hostname: @escaping @Sendable () -> Observed<String> = LinuxMachine.hostname
+    paths: Paths, home: String? = getenv("HOME").map { String(cString: $0) },
+    hostname: @escaping @Sendable () -> Observed<String> = LinuxMachine.hostname
   ) {
-    self.root = root
+    root = paths.absolute("")
     self.home = home
     self.hostname = hostname
   }
@@ -66,7 +70,7 @@ package final class LinuxMachine: Machine {
   ) throws(Obstacle) -> (identity: FileIdentity, modification: Int64)? {
     guard let facts = try FactFile.facts(path).found() else { return nil }
     guard facts.st_mode & S_IFMT == S_IFREG else { throw Obstacle(.malformed, at: path, "is not a regular file") }
-    return (identity(of: facts), nanoseconds(facts.st_mtim))
+    return (FileIdentity(facts), Int64(facts.st_mtim.tv_sec) * 1_000_000_000 + Int64(facts.st_mtim.tv_nsec))
   }
 
   /// Parsed anew only where the file is another.
@@ -76,14 +80,16 @@ package final class LinuxMachine: Machine {
     switch FactFile.facts(path) {
     case .absent: return .absent
     case .unknown(let obstacle): return .unknown(obstacle)
-    case .present(let facts): identity = Self.identity(of: facts)
+    case .present(let facts): identity = FileIdentity(facts)
     }
     if let last = lastCertificate.withLock({ $0 }), last.identity == identity { return last.name }
-    switch FactFile.read(path, limit: CertificateName.sizeLimit) {
+    switch FactFile.read(path, limit: Self.certificateLimit) {
     case .absent: return .absent
     case .unknown(let obstacle): return .unknown(obstacle)
     case .present(let bytes):
-      let name = CertificateName.read(String(decoding: bytes, as: UTF8.self), at: path)
+      let name: Observed<NodeName> =
+        CertificateNames.nodeName(inPEM: String(decoding: bytes, as: UTF8.self)).map { .present($0) }
+        ?? .unknown(Obstacle(.malformed, at: path, "it holds no certificate of a node"))
       lastCertificate.withLock { $0 = ReadCertificate(identity: identity, name: name) }
       return name
     }
@@ -104,20 +110,10 @@ package final class LinuxMachine: Machine {
     let limit = Int(HOST_NAME_MAX) + 1
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: limit) { buffer in
       guard let start = buffer.baseAddress, gethostname(start, limit) == 0 else {
-        return .unknown(FactFile.obstacle(errno, at: "gethostname"))
+        return .unknown(.system(errno, at: "gethostname"))
       }
       buffer[limit - 1] = 0
       return .present(String(cString: start))
     }
-  }
-
-  private static func identity(of facts: stat) -> FileIdentity {
-    FileIdentity(
-      device: UInt64(facts.st_dev), inode: UInt64(facts.st_ino), changeTime: nanoseconds(facts.st_ctim),
-      size: Int64(facts.st_size))
-  }
-
-  private static func nanoseconds(_ time: timespec) -> Int64 {
-    Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 }

@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// `send` waits until the journal has the record, so that an intent stands there before the act; but only so long: a
 /// journal that hangs fills a bounded backlog behind our back and nobody waits for it any more. What the journal does
-/// not take goes to `fallback` as a line of text. Failure never stops the daemon; it is counted.
+/// not take goes to `fallback`. Failure never stops the daemon; it is counted.
 package final class SystemdJournal: Journal {
   /// What was done with records so far.
   package struct Counts: Hashable, Sendable {
@@ -38,10 +38,17 @@ package final class SystemdJournal: Journal {
   }
 
   private let queue = DispatchQueue(label: "nodepassd.journal", qos: .userInitiated)
+  private let echo: (any Journal)?
   private let fallback: any Journal
   private let state = Mutex(State())
 
-  package init(fallback: any Journal = TextJournal()) { self.fallback = fallback }
+  /// - Parameters:
+  ///   - echo: is given every record.
+  ///   - fallback: is given those that the journal does not take and that nothing echoes.
+  package init(echo: (any Journal)? = nil, fallback: any Journal = TextJournal()) {
+    self.echo = echo
+    self.fallback = fallback
+  }
 
   package var counts: Counts { state.withLock { $0.counts } }
 
@@ -73,7 +80,7 @@ package final class SystemdJournal: Journal {
 
   private func deliver(_ record: Record) {
     let isSent = Glibc.access(Self.socketPath, F_OK) == 0 && Self.submit(record)
-    if !isSent { fallback.send(record) }
+    if let echo { echo.send(record) } else if !isSent { fallback.send(record) }
     state.withLock { state in
       state.backlog -= 1
       if isSent { state.counts.sent += 1 } else { state.counts.failed += 1 }

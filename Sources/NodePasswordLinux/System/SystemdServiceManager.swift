@@ -26,7 +26,7 @@ package struct SystemdServiceManager: ServiceManager {
   package func feedWatchdog() { _ = sd_notify(0, "WATCHDOG=1") }
 
   /// How long the service manager waits for `feedWatchdog` before it ends us; `nil`: it does not.
-  package func watchdogInterval() -> Duration? {
+  package static func watchdogInterval() -> Duration? {
     var microseconds: UInt64 = 0
     guard sd_watchdog_enabled(0, &microseconds) > 0, microseconds > 0 else { return nil }
     return .microseconds(Int64(clamping: microseconds))

@@ -18,8 +18,8 @@ package struct UnitText: Hashable, Sendable {
         continue
       }
       guard section == "[Service]", let equals = line.firstIndex(of: "=") else { continue }
-      let key = Blank.trim(line[..<equals])
-      let value = String(Blank.trim(line[line.index(after: equals)...]))
+      let key = line[..<equals].trimmed
+      let value = line[line.index(after: equals)...].trimmed
       switch key {
       case "ExecStart": Self.add(value, to: &commands)
       case "Environment": Self.add(value, to: &environment)
@@ -39,9 +39,9 @@ package struct UnitText: Hashable, Sendable {
     var lines: [String] = []
     var begun: String?
     for raw in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
-      let line = Blank.trim(raw)
+      let line = raw.trimmed
       if line.hasPrefix("#") || line.hasPrefix(";") { continue }
-      let joined = begun.map { "\($0) \(line)" } ?? String(line)
+      let joined = begun.map { "\($0) \(line)" } ?? line
       if joined.hasSuffix("\\") {
         begun = String(joined.dropLast())
       } else {
@@ -49,7 +49,7 @@ package struct UnitText: Hashable, Sendable {
         if !joined.isEmpty { lines.append(joined) }
       }
     }
-    if let begun, !Blank.trim(begun[...]).isEmpty { lines.append(begun) }
+    if let begun, !begun.trimmed.isEmpty { lines.append(begun) }
     return lines
   }
 }
@@ -57,10 +57,12 @@ package struct UnitText: Hashable, Sendable {
 /// Spaces and tabs.
 enum Blank {
   static func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
+}
 
-  static func trim(_ text: some StringProtocol) -> Substring {
-    let rest = Substring(text).drop(while: { $0.isWhitespace })
-    let count = rest.reversed().prefix(while: { $0.isWhitespace }).count
-    return rest.dropLast(count)
+extension StringProtocol {
+  /// Without outer white space.
+  var trimmed: String {
+    let rest = drop(while: \.isWhitespace)
+    return String(rest.dropLast(rest.reversed().prefix(while: \.isWhitespace).count))
   }
 }

@@ -45,12 +45,10 @@ struct WatchTarget: Hashable, Sendable {
   }
 
   /// The policy and its drop-ins.
-  static func policy(directory: String) -> [WatchTarget] {
-    [
-      WatchTarget(path: "\(directory)/policy.yaml", isPolicy: true),
-      WatchTarget(path: "\(directory)/policy.d", isPolicy: true, isPolicyDirectory: true),
-    ]
-  }
+  static let policy = [
+    WatchTarget(path: "/etc/nodepassd/policy.yaml", isPolicy: true),
+    WatchTarget(path: "/etc/nodepassd/policy.d", isPolicy: true, isPolicyDirectory: true),
+  ]
 
   var interest: WatchInterest { isPolicy ? .policy : .machine }
 }
@@ -70,7 +68,9 @@ struct WatchedDirectory: Sendable {
 
   func interest(in name: String) -> WatchInterest {
     var interest = names[name] ?? []
-    if watchesPolicies && name.hasSuffix(".yaml") && !name.hasPrefix(".nodepassd-") { interest.insert(.policy) }
+    if watchesPolicies && name.hasSuffix(".yaml") && !name.hasPrefix(AtomicFile.temporaryPrefix) {
+      interest.insert(.policy)
+    }
     return interest
   }
 }

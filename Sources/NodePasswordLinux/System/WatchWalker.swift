@@ -18,11 +18,11 @@ private final class HeldDescriptor {
 ///
 /// Each directory is watched before the next name in it is looked up: what changes in between is an event, so no change
 /// falls between looking and watching.
-struct WatchWalker {
+package struct WatchWalker {
   /// inotify_add_watch(2): the watch, or the negated error.
-  typealias AddWatch = @Sendable (_ inotify: Int32, _ path: String, _ mask: UInt32) -> Int32
+  package typealias AddWatch = @Sendable (_ inotify: Int32, _ path: String, _ mask: UInt32) -> Int32
 
-  static let addWatch: AddWatch = { inotify, path, mask in
+  package static let addWatch: AddWatch = { inotify, path, mask in
     let watch = inotify_add_watch(inotify, path, mask)
     return watch >= 0 ? watch : -errno
   }
@@ -104,7 +104,7 @@ struct WatchWalker {
   }
 
   private mutating func fail(_ code: Int32, _ place: String) {
-    if obstacle == nil { obstacle = FactFile.obstacle(code, at: place) }
+    if obstacle == nil { obstacle = .system(code, at: place) }
   }
 
   /// Reversed: the next one is the last.

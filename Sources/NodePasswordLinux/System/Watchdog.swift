@@ -32,17 +32,18 @@ package final class Watchdog: Sendable {
   }
 
   private let queue = DispatchQueue(label: "nodepassd.watchdog", qos: .userInitiated)
-  private let interval: Duration
+  private let interval: Duration?
   private let subjects: [Subject]
   private let feed: @Sendable () -> Void
   private let journal: any Journal
   private let state = Mutex(State())
 
   /// - Parameters:
-  ///   - interval: `SystemdServiceManager.watchdogInterval()`.
+  ///   - interval: how long the service manager waits; `nil`: it does not, and nothing is asked.
   ///   - subjects: with names of their own.
   package init(
-    interval: Duration, subjects: [Subject], journal: any Journal, feed: @escaping @Sendable () -> Void
+    interval: Duration? = SystemdServiceManager.watchdogInterval(), subjects: [Subject], journal: any Journal,
+    feed: @escaping @Sendable () -> Void
   ) {
     self.interval = interval
     self.subjects = subjects
@@ -52,6 +53,7 @@ package final class Watchdog: Sendable {
 
   /// Asks for the first time at once.
   package func start() {
+    guard let interval else { return }
     let third = DispatchTimeInterval.nanoseconds(Int(max(1_000_000, interval.wholeNanoseconds / 3)))
     let timer = DispatchSource.makeTimerSource(queue: queue)
     timer.schedule(deadline: .now(), repeating: third)

@@ -1,0 +1,112 @@
+# Every command a person or CI needs. One build serves them all: release mode, executables with the Swift runtime in them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr
+DESTDIR ?=
+SEED ?= 1
+SWIFT ?= swift
+SWIFT_BUILD := $(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error
+BIN := .build/release
+DEB_PACKAGES := libsystemd-dev libyaml-dev pkg-config
+
+UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
+PRESET_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system-preset
+CATALOG_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/catalog
+TMPFILES_DIR := $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/nodepassd
+ETC_DIR := $(DESTDIR)/etc/nodepassd
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## Install what a build needs (Debian, Ubuntu; asks sudo where it must)
+	@missing="$$($(MAKE) -s missing)"; \
+	if [ -z "$$missing" ]; then echo "Everything is there."; exit 0; fi; \
+	echo "Installing: $$missing"; \
+	if [ "$$(id -u)" = 0 ]; then run=""; else run=sudo; fi; \
+	$$run apt-get update -q; \
+	DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -q --no-install-recommends $$missing
+
+.PHONY: missing
+missing:
+	@command -v pkg-config >/dev/null || echo -n "pkg-config "
+	@pkg-config --exists libsystemd 2>/dev/null || echo -n "libsystemd-dev "
+	@pkg-config --exists yaml-0.1 2>/dev/null || echo -n "libyaml-dev "
+
+.PHONY: check-deps
+check-deps:
+	@command -v $(SWIFT) >/dev/null || { \
+	  echo "Failed to build: there is no Swift here. Install Swift 6.2 or later (https://www.swift.org/install/linux)."; exit 1; }
+	@missing="$$($(MAKE) -s missing)"; [ -z "$$missing" ] || { \
+	  if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then $(MAKE) -s deps; else \
+	  echo "Failed to build: missing $$missing. Run: sudo apt-get install $$missing"; exit 1; fi; }
+
+.PHONY: build
+build: check-deps ## Build everything, tests included
+	$(SWIFT_BUILD)
+
+.PHONY: release
+release: build ## The same build; shows the program that is installed
+	@ls -l $(BIN)/nodepassd
+
+.PHONY: test
+test: build ## Run all tests, with at least 2,000 simulated lives
+	$(SWIFT) test -c release --skip-build
+
+.PHONY: lint
+lint: check-deps ## Check formatting, scripts and units
+	$(SWIFT) format lint --strict -r Sources Tests Package.swift
+	bash -n .ci/run Tests/SystemTests/*.sh
+	@if command -v systemd-analyze >/dev/null && [ -x /usr/bin/nodepassd ]; then systemd-analyze verify systemd/nodepassd.service; fi
+
+.PHONY: demo
+demo: build ## Watch a node lose its password in six ways and come back each time
+	$(BIN)/nodepassd-demo demo
+
+.PHONY: bench
+bench: build ## Measure, as ratios in one run
+	$(BIN)/nodepassd-demo bench
+
+.PHONY: sim
+sim: build ## Replay one simulated life with its trace: make sim SEED=n
+	$(BIN)/nodepassd-demo sim --seed $(SEED) --trace
+
+.PHONY: system-test
+system-test: build ## Boot a real systemd in a container and test the installed service (root; Debian)
+	Tests/SystemTests/run.sh
+
+.PHONY: install
+install: ## Install below DESTDIR (build first); enable with: systemctl enable --now nodepassd
+	@test -x $(BIN)/nodepassd || { echo "Failed to install: nothing is built yet. Run: make build"; exit 1; }
+	install -D -m 0755 $(BIN)/nodepassd $(DESTDIR)$(PREFIX)/bin/nodepassd
+	install -D -m 0644 systemd/nodepassd.service $(UNIT_DIR)/nodepassd.service
+	install -D -m 0644 systemd/nodepassd.preset $(PRESET_DIR)/80-nodepassd.preset
+	install -D -m 0644 systemd/nodepassd.catalog $(CATALOG_DIR)/nodepassd.catalog
+	install -D -m 0644 systemd/nodepassd.tmpfiles $(TMPFILES_DIR)/nodepassd.conf
+	install -d -m 0755 $(ETC_DIR)/policy.d $(DOC_DIR)/examples
+	@if [ -e $(ETC_DIR)/policy.yaml ]; then \
+	  install -m 0644 config/policy.yaml $(ETC_DIR)/policy.yaml.dist; \
+	  echo "Kept your $(ETC_DIR)/policy.yaml; the shipped one lies beside it as policy.yaml.dist."; \
+	else install -m 0644 config/policy.yaml $(ETC_DIR)/policy.yaml; fi
+	install -m 0644 config/examples/*.yaml $(DOC_DIR)/examples/
+	install -m 0644 config/policy.schema.json README.md LICENSE CHANGELOG.md $(DOC_DIR)/
+	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \
+	  journalctl --update-catalog; systemd-tmpfiles --create nodepassd.conf; systemctl daemon-reload; fi
+
+.PHONY: uninstall
+uninstall: ## Remove what install put there; keeps /etc/nodepassd and /var/lib/nodepassd
+	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then systemctl disable --now nodepassd.service || true; fi
+	rm -f $(DESTDIR)$(PREFIX)/bin/nodepassd $(UNIT_DIR)/nodepassd.service $(PRESET_DIR)/80-nodepassd.preset \
+	  $(CATALOG_DIR)/nodepassd.catalog $(TMPFILES_DIR)/nodepassd.conf
+	rm -rf $(DOC_DIR)
+	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then journalctl --update-catalog; systemctl daemon-reload; fi
+	@echo "Kept $(DESTDIR)/etc/nodepassd and $(DESTDIR)/var/lib/nodepassd (the escrow); remove them yourself if you mean to."
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf .build

@@ -1,0 +1,111 @@
+import NodePasswordCore
+import Synchronization
+
+/// The loop: events in, the reconciler decides, commands out. All turns run on the scheduler, one at a time.
+package final class Daemon: Sendable {
+  private let ports: Ports
+  private let observer: Observer
+  private let executor: Executor
+  private let policyLoader: PolicyLoader
+  private let reconciler: Mutex<Reconciler>
+
+  package init(ports: Ports, configuration: Reconciler.Configuration) {
+    self.ports = ports
+    let verifier = HashVerifier(derivation: ports.derivation)
+    let keeper = EscrowKeeper(store: ports.escrow)
+    observer = Observer(ports: ports, verifier: verifier, keeper: keeper)
+    executor = Executor(ports: ports, verifier: verifier, keeper: keeper)
+    policyLoader = PolicyLoader(source: ports.policies)
+    reconciler = Mutex(Reconciler(configuration: configuration))
+  }
+
+  package func start() { send(.started) }
+
+  /// SIGHUP, or a change of the policy's files.
+  package func reload() { send(.reloadAsked) }
+
+  /// SIGTERM: the step in flight is finished first.
+  package func stop() { send(.stopAsked) }
+
+  package func wake(_ subject: Subject, _ cause: WakeCause) { send(.woken(subject, cause)) }
+
+  private func send(_ event: Event) { ports.scheduler.post { self.turn(event) } }
+
+  /// One turn. The lock is never contended, since turns do not overlap; it is there so that the state has one owner.
+  private func turn(_ event: Event) {
+    let now = ports.scheduler.now()
+    for command in reconciler.withLock({ $0.handle(event, at: now) }) { carryOut(command) }
+  }
+
+  private func carryOut(_ command: Command) {
+    switch command {
+    case .readPolicy: policyLoader.load { self.send(.policyRead($0)) }
+    case .loadActs: ports.acts.load { self.send(.actsLoaded(Observed($0))) }
+    case .observe(let pass, let subject, let installation):
+      observer.observe(subject, installation) { self.send(.observed(pass, $0)) }
+    case .count(let pass, let step, let act):
+      ports.acts.append(act) { self.send(.counted(pass, step: step, $0.obstacle)) }
+    case .perform(let pass, let step, let action, let installation):
+      executor.perform(action, installation) { self.send(.performed(pass, step: step, $0)) }
+    case .close(let act): ports.acts.append(act) { _ in }
+    case .record(let record): ports.journal.send(record)
+    case .publish(let report): ports.status.publish(report) { _ in }
+    case .setTimer(let moment): setTimer(moment)
+    case .tell(let state): ports.services.tell(state)
+    case .watchFiles(let installation): ports.changes.watch(installation) { self.wake($0, $1) }
+    case .watchSecret(let name): watchSecret(name)
+    case .exit(let status): ports.exit(status)
+    }
+  }
+
+  private func setTimer(_ moment: Moment?) {
+    guard let moment else { return ports.scheduler.cancelTimer() }
+    ports.scheduler.setTimer(at: moment) { self.turn(.timeCame) }
+  }
+
+  private func watchSecret(_ name: String?) {
+    guard let name else { return ports.secrets.stopWatching() }
+    ports.secrets.watch(name) { cause in
+      guard let node = NodeName(secretName: name) else { return }
+      self.wake(.node(node), cause)
+    }
+  }
+}
+
+extension NodeName {
+  /// The name in front of `.node-password.k3s` or `.node-password.rke2`.
+  package init?(secretName: String) {
+    for distribution in Distribution.allCases {
+      let suffix = ".node-password.\(distribution.rawValue)"
+      if secretName.hasSuffix(suffix) {
+        self.init(String(secretName.dropLast(suffix.count)))
+        return
+      }
+    }
+    return nil
+  }
+}
+
+extension Observed {
+  /// A port's plain answer: what failed is unknown.
+  package init(_ result: Result<Value, Obstacle>) {
+    switch result {
+    case .success(let value): self = .present(value)
+    case .failure(let obstacle): self = .unknown(obstacle)
+    }
+  }
+}
+
+extension Result where Failure == Obstacle {
+  package var obstacle: Obstacle? {
+    if case .failure(let obstacle) = self { obstacle } else { nil }
+  }
+
+  /// A port's answer that can say *absent* itself.
+  package func observed<Value>() -> Observed<Value> where Success == Observed<Value> {
+    switch self {
+    case .success(let observed): observed
+    case .failure(let obstacle): .unknown(obstacle)
+    }
+  }
+}

@@ -1,0 +1,198 @@
+import NodePasswordCore
+
+/// Looks: reads every port that a subject needs, compares and verifies, and drops the secrets before it answers.
+package struct Observer: Sendable {
+  private let ports: Ports
+  private let verifier: HashVerifier
+  private let keeper: EscrowKeeper
+
+  init(ports: Ports, verifier: HashVerifier, keeper: EscrowKeeper) {
+    self.ports = ports
+    self.verifier = verifier
+    self.keeper = keeper
+  }
+
+  /// For `explain`: a look of its own.
+  package init(ports: Ports) {
+    self.init(
+      ports: ports, verifier: HashVerifier(derivation: ports.derivation), keeper: EscrowKeeper(store: ports.escrow))
+  }
+
+  package func observe(
+    _ subject: Subject, _ installation: Installation?, _ completion: @escaping @Sendable (Observation) -> Void
+  ) {
+    switch subject {
+    case .machine: observeMachine { completion(.machine($0)) }
+    case .node(let name): observeNode(name, installation) { completion(.node($0)) }
+    }
+  }
+
+  // MARK: Machine
+
+  private func observeMachine(_ completion: @escaping @Sendable (MachineObservation) -> Void) {
+    ports.machine.installation { answer in
+      let installation = answer.observed()
+      guard case .present(let found) = installation else {
+        // Where nothing is installed there is nothing to read; where that is not known, nothing is.
+        let obstacle = installation.obstacle
+        return completion(
+          MachineObservation(
+            installation: installation, passwordFile: Self.none(obstacle), strayFile: Self.none(obstacle),
+            escrow: Self.none(obstacle), certificates: Self.none(obstacle)))
+      }
+      ports.passwordFiles.locate(found)
+      readLocal(found) { local in
+        completion(Self.compose(installation, found, local))
+      }
+    }
+  }
+
+  private static func none<Value>(_ obstacle: Obstacle?) -> Observed<Value> {
+    obstacle.map { .unknown($0) } ?? .absent
+  }
+
+  /// What lies on this machine, secrets still in it.
+  private struct Local: Sendable {
+    var file: Observed<PasswordFileReading>
+    var stray: Observed<PasswordFileReading>
+    var escrow: Observed<EscrowKeeper.Holding>
+    var certificates: Observed<CertificatePair>
+  }
+
+  private func readLocal(_ installation: Installation, _ completion: @escaping @Sendable (Local) -> Void) {
+    ports.passwordFiles.read(.node) { file in
+      ports.passwordFiles.read(.stray) { stray in
+        keeper.load { escrow in
+          ports.machine.certificates(of: installation) { certificates in
+            completion(
+              Local(
+                file: file.observed(), stray: stray.observed(), escrow: escrow,
+                certificates: certificates.observed()))
+          }
+        }
+      }
+    }
+  }
+
+  private static func compose(
+    _ installation: Observed<Installation>, _ found: Installation, _ local: Local
+  ) -> MachineObservation {
+    let escrow = local.escrow.map { $0.document.facts(for: found.identity, node: found.effectiveName.value) }
+    return MachineObservation(
+      installation: installation,
+      passwordFile: local.file.map { reading in
+        let comparison = comparison(of: reading, with: local.escrow, isUsable: escrow.value?.isUsable ?? false)
+        return PasswordFileFacts(
+          identity: reading.identity, shape: shape(of: reading, comparison), isExposed: reading.isExposed,
+          isTrustedLink: reading.isTrustedLink)
+      },
+      strayFile: local.stray.map(\.identity), escrow: escrow, certificates: local.certificates)
+  }
+
+  private static func shape(of reading: PasswordFileReading, _ comparison: Comparison) -> PasswordFileFacts.Shape {
+    switch reading.contents {
+    case .password: .wellFormed(comparison)
+    case .empty: .empty
+    case .malformed(let malformation): .malformed(malformation)
+    }
+  }
+
+  private static func comparison(
+    of reading: PasswordFileReading, with escrow: Observed<EscrowKeeper.Holding>, isUsable: Bool
+  ) -> Comparison {
+    guard isUsable, let password = reading.password, let holding = escrow.value else { return .nothingToCompare }
+    return holding.document.comparison(with: password)
+  }
+
+  // MARK: Node
+
+  /// What the API says, the hash still in it.
+  private struct Remote: Sendable {
+    var secret: Observed<SecretReading>
+    var node: Observed<NodeFacts>
+    var lease: Observed<String>
+  }
+
+  private func observeNode(
+    _ name: NodeName, _ installation: Installation?, _ completion: @escaping @Sendable (NodeObservation) -> Void
+  ) {
+    guard let installation else {
+      let obstacle = Obstacle(.notConfigured, at: "node/\(name)", "no K3s or RKE2 is installed here")
+      return completion(
+        NodeObservation(
+          secret: .unknown(obstacle), node: .unknown(obstacle), lease: .unknown(obstacle), file: .unknown(obstacle),
+          fileComparison: .nothingToCompare, fileVerdict: .unknown(obstacle), escrowVerdict: .unknown(obstacle)))
+    }
+    readRemote(name, installation) { remote in
+      ports.passwordFiles.locate(installation)
+      readLocal(installation) { local in
+        judge(remote, local, installation, completion)
+      }
+    }
+  }
+
+  private func readRemote(
+    _ name: NodeName, _ installation: Installation, _ completion: @escaping @Sendable (Remote) -> Void
+  ) {
+    ports.secrets.get(installation.distribution.secretName(of: name)) { secret in
+      ports.nodes.get(name) { node in
+        ports.nodes.lease(name) { lease in
+          completion(Remote(secret: secret.observed(), node: node.observed(), lease: lease.observed()))
+        }
+      }
+    }
+  }
+
+  private func judge(
+    _ remote: Remote, _ local: Local, _ installation: Installation,
+    _ completion: @escaping @Sendable (NodeObservation) -> Void
+  ) {
+    let escrow = local.escrow.map {
+      $0.document.facts(for: installation.identity, node: installation.effectiveName.value)
+    }
+    let isUsable = escrow.value?.isUsable ?? false
+    let reading = local.file.value
+    let comparison =
+      reading.map { Self.comparison(of: $0, with: local.escrow, isUsable: isUsable) } ?? .nothingToCompare
+    verdict(reading?.password, reading.map { .file($0.identity) }, remote.secret) { fileVerdict in
+      let finish: @Sendable (Observed<Verdict>) -> Void = { escrowVerdict in
+        completion(
+          NodeObservation(
+            secret: remote.secret.map(Self.facts), node: remote.node, lease: remote.lease,
+            file: local.file.map(\.identity), fileComparison: comparison, fileVerdict: fileVerdict,
+            escrowVerdict: escrowVerdict, escrowObstacle: local.escrow.obstacle))
+      }
+      if comparison == .matchesAccepted { return finish(fileVerdict) }
+      guard isUsable, let holding = local.escrow.value else { return finish(.absent) }
+      verdict(holding.document.acceptedPassword, .escrow(holding.generation), remote.secret, finish)
+    }
+  }
+
+  /// Absent where there is no password or no Secret to hold it against.
+  private func verdict(
+    _ password: NodePassword?, _ identity: PasswordIdentity?, _ secret: Observed<SecretReading>,
+    _ completion: @escaping @Sendable (Observed<Verdict>) -> Void
+  ) {
+    switch secret {
+    case .unknown(let obstacle): completion(.unknown(obstacle))
+    case .absent: completion(.absent)
+    case .present(let reading):
+      guard let password, let identity else { return completion(.absent) }
+      verifier.verify(password, identity, reading, completion)
+    }
+  }
+
+  private static func facts(of secret: SecretReading) -> SecretFacts {
+    SecretFacts(
+      identity: secret.identity, type: secret.type, isImmutable: secret.isImmutable,
+      isBeingDeleted: secret.isBeingDeleted, hash: hashState(of: secret))
+  }
+
+  private static func hashState(of secret: SecretReading) -> SecretFacts.HashState {
+    guard let hash = secret.hash else { return .missing }
+    switch PasswordHash.parse(hash) {
+    case .success: return .wellFormed
+    case .failure(let fault): return .malformed("\(fault)")
+    }
+  }
+}

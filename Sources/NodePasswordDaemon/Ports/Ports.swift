@@ -1,0 +1,42 @@
+/// Every effect the daemon can have or feel, in one value. One real set, one simulated.
+package struct Ports: Sendable {
+  package var scheduler: any Scheduler
+  package var entropy: any Entropy
+  package var machine: any Machine
+  package var passwordFiles: any PasswordFiles
+  package var escrow: any EscrowStore
+  package var acts: any ActLog
+  package var changes: any ChangeWatch
+  package var secrets: any NodePasswordSecrets
+  package var nodes: any Nodes
+  package var derivation: any KeyDerivation
+  package var policies: any PolicySource
+  package var journal: any Journal
+  package var status: any StatusFile
+  package var services: any ServiceManager
+  /// Ends the process with this status, once the daemon has nothing more to do.
+  package var exit: @Sendable (Int32) -> Void
+
+  package init(
+    scheduler: any Scheduler, entropy: any Entropy, machine: any Machine, passwordFiles: any PasswordFiles,
+    escrow: any EscrowStore, acts: any ActLog, changes: any ChangeWatch, secrets: any NodePasswordSecrets,
+    nodes: any Nodes, derivation: any KeyDerivation, policies: any PolicySource, journal: any Journal,
+    status: any StatusFile, services: any ServiceManager, exit: @escaping @Sendable (Int32) -> Void
+  ) {
+    self.scheduler = scheduler
+    self.entropy = entropy
+    self.machine = machine
+    self.passwordFiles = passwordFiles
+    self.escrow = escrow
+    self.acts = acts
+    self.changes = changes
+    self.secrets = secrets
+    self.nodes = nodes
+    self.derivation = derivation
+    self.policies = policies
+    self.journal = journal
+    self.status = status
+    self.services = services
+    self.exit = exit
+  }
+}

@@ -1,0 +1,114 @@
+import NodePasswordCore
+
+/// Replaces one Secret: rehearse, delete exactly that one, create, and see who won (design 5).
+struct SecretReplacer: Sendable {
+  let ports: Ports
+  let verifier: HashVerifier
+  let keeper: EscrowKeeper
+
+  func replace(
+    _ replacement: Action.SecretReplacement, _ installation: Installation,
+    _ completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    readPassword(replacement, installation) { password in
+      switch password {
+      case .failure(let refusal): completion(refusal.outcome)
+      case .success(let password):
+        verifier.makeHash(password, salt: ports.entropy.bytes(PasswordHash.saltLength)) { answer in
+          switch answer {
+          case .failure(let obstacle): completion(.failed(obstacle))
+          case .success(let hash):
+            let draft = SecretDraft(
+              name: replacement.name, type: replacement.type, hash: hash,
+              owner: replacement.ownerUID.map { SecretDraft.Owner(node: replacement.node, uid: $0) })
+            swap(replacement, draft, password, completion)
+          }
+        }
+      }
+    }
+  }
+
+  private struct Refusal: Error {
+    var outcome: Outcome
+  }
+
+  /// The password that file and escrow agree on, from the very file that was verified.
+  private func readPassword(
+    _ replacement: Action.SecretReplacement, _ installation: Installation,
+    _ completion: @escaping @Sendable (Result<NodePassword, Refusal>) -> Void
+  ) {
+    ports.passwordFiles.read(.node) { answer in
+      let file = answer.observed()
+      if let obstacle = file.obstacle { return completion(.failure(Refusal(outcome: .failed(obstacle)))) }
+      guard let reading = file.value, reading.identity == replacement.file, let password = reading.password else {
+        return completion(.failure(Refusal(outcome: .surprised("the password file is another by now"))))
+      }
+      keeper.load { escrow in
+        if let obstacle = escrow.obstacle { return completion(.failure(Refusal(outcome: .failed(obstacle)))) }
+        guard let document = escrow.value?.document,
+          document.facts(for: installation.identity, node: replacement.node).isUsable,
+          document.comparison(with: password) == .matchesAccepted
+        else {
+          return completion(.failure(Refusal(outcome: .surprised("file and escrow do not agree any more"))))
+        }
+        completion(.success(password))
+      }
+    }
+  }
+
+  private func swap(
+    _ replacement: Action.SecretReplacement, _ draft: SecretDraft, _ password: NodePassword,
+    _ completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    guard let old = replacement.old else { return create(draft, password, completion) }
+    // The rehearsal: what would stop the create (quota, webhook, rights) must be known before the name is free.
+    ports.secrets.create(draft, dryRun: true) { answer in
+      switch answer {
+      case .failure(let obstacle): completion(.failed(obstacle))
+      case .success(.created): completion(.surprised("the Secret is gone"))
+      case .success(.alreadyExists):
+        ports.secrets.delete(old, dryRun: false) { answer in
+          switch answer {
+          case .failure(let obstacle): completion(.failed(obstacle))
+          case .success(.notFound): completion(.surprised("the Secret is gone"))
+          case .success(.conflict(let words)): completion(.surprised(words))
+          case .success(.deleted): create(draft, password, completion)
+          }
+        }
+      }
+    }
+  }
+
+  private func create(
+    _ draft: SecretDraft, _ password: NodePassword, _ completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    ports.secrets.create(draft, dryRun: false) { answer in
+      switch answer {
+      case .failure(let obstacle): completion(.failed(obstacle))
+      case .success(.created): completion(.done)
+      case .success(.alreadyExists): seeWhoWon(draft.name, password, completion)
+      }
+    }
+  }
+
+  /// Somebody was faster: the agent itself with the same password, or somebody who should not have been.
+  private func seeWhoWon(
+    _ name: String, _ password: NodePassword, _ completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    ports.secrets.get(name) { answer in
+      switch answer.observed() {
+      case .unknown(let obstacle): completion(.failed(obstacle))
+      case .absent: completion(.surprised("the Secret is gone again"))
+      case .present(let secret):
+        verifier.verify(password, nil, secret) { verdict in
+          switch verdict {
+          case .present(.matches): completion(.done)
+          case .present(.differs): completion(.lostRace("somebody else's password was stored first"))
+          case .absent: completion(.surprised("the Secret is gone again"))
+          case .unknown(let obstacle): completion(.failed(obstacle))
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import CShims
+import Glibc
+import NodePasswordCore
+
+/// An open file or directory, closed when let go.
+final class Descriptor {
+  let number: Int32
+
+  private init(_ number: Int32) { self.number = number }
+
+  deinit { close(number) }
+
+  /// Opens relative to a directory; never blocks on a FIFO, never follows a link in the last part unless told so.
+  static func open(
+    _ name: String, in directory: Descriptor? = nil, _ flags: Int32, mode: UInt32 = 0, followingLink: Bool = false
+  ) -> Result<Descriptor, SystemError> {
+    let link = followingLink ? 0 : O_NOFOLLOW
+    while true {
+      let number = nodepassd_openat(
+        directory?.number ?? AT_FDCWD, name, flags | link | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode)
+      if number >= 0 { return .success(Descriptor(number)) }
+      if errno != EINTR { return .failure(SystemError(code: errno)) }
+    }
+  }
+
+  static func directory(_ path: String) -> Result<Descriptor, SystemError> {
+    open(path, O_RDONLY | O_DIRECTORY, followingLink: true)
+  }
+
+  /// Opens a directory, making what is missing of it as K3s does, 0755 (k3s-facts 1.1), or as told.
+  static func directory(making path: String, mode: mode_t = 0o755) -> Result<Descriptor, SystemError> {
+    if case .success(let present) = directory(path) { return .success(present) }
+    var made = ""
+    for part in path.split(separator: "/") {
+      made += "/" + part
+      if mkdir(made, mode) == 0 {
+        // The new name must survive a power cut, or the file in it would not.
+        if case .success(let parent) = directory(SplitPath(made).directory) { fsync(parent.number) }
+      } else if errno != EEXIST {
+        return .failure(SystemError(code: errno))
+      }
+    }
+    return directory(path)
+  }
+
+  func status() -> Result<stat, SystemError> {
+    var status = stat()
+    return fstat(number, &status) == 0 ? .success(status) : .failure(SystemError(code: errno))
+  }
+
+  /// The thing of that name itself, not what it may link to.
+  func status(of name: String) -> Result<stat, SystemError> {
+    var status = stat()
+    return fstatat(number, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+      ? .success(status) : .failure(SystemError(code: errno))
+  }
+
+  func sync() -> Result<Void, SystemError> {
+    fsync(number) == 0 ? .success(()) : .failure(SystemError(code: errno))
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) -> Result<Void, SystemError> {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let part = UnsafeRawBufferPointer(rebasing: rest)
+      let count = Glibc.write(number, part.baseAddress, part.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return .failure(SystemError(code: count == 0 ? EIO : errno)) }
+      rest = rest.dropFirst(count)
+    }
+    return .success(())
+  }
+
+  /// At most `limit` + 1 bytes from the start, so that the caller sees when there are more, and a huge file costs
+  /// nothing. The caller wipes them.
+  func read(limit: Int) -> Result<[UInt8], SystemError> {
+    var bytes = [UInt8](repeating: 0, count: limit + 1)
+    var filled = 0
+    while filled <= limit {
+      let count = bytes.withUnsafeMutableBytes { buffer in
+        pread(number, buffer.baseAddress.map { $0 + filled }, buffer.count - filled, off_t(filled))
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { return .failure(SystemError(code: errno)) }
+      if count == 0 { break }
+      filled += count
+    }
+    // Shortened in place: a copy would leave a second set of bytes to wipe.
+    bytes.removeLast(bytes.count - filled)
+    return .success(bytes)
+  }
+}
+
+/// An errno.
+struct SystemError: Error, Hashable, Sendable {
+  let code: Int32
+
+  func obstacle(at place: String) -> Obstacle { .system(code, at: place) }
+}
+
+/// What a name stands for.
+enum FileKind: Hashable, Sendable {
+  case regular, directory, symbolicLink, special
+
+  init(_ status: stat) {
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: self = .regular
+    case S_IFDIR: self = .directory
+    case S_IFLNK: self = .symbolicLink
+    default: self = .special
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import Glibc
+import NodePasswordCore
+import SystemPackage
+
+/// Where everything lies, below a root that is `/` but for demonstrations and tests.
+package struct Paths: Hashable, Sendable {
+  private let prefix: String
+
+  /// - Parameter root: a directory; `/` for the machine itself.
+  package init(root: String) {
+    var prefix = root
+    while prefix.hasSuffix("/") { prefix.removeLast() }
+    self.prefix = prefix
+  }
+
+  /// `path`, which starts with `/`, below the root.
+  package func absolute(_ path: String) -> String { prefix + path }
+
+  package var escrow: String { absolute("/var/lib/nodepassd/escrow") }
+  package var acts: String { absolute("/var/lib/nodepassd/acts") }
+  package var lastGoodPolicy: String { absolute("/var/lib/nodepassd/policy") }
+  package var policy: String { absolute("/etc/nodepassd/policy.yaml") }
+  package var policyDropIns: String { absolute("/etc/nodepassd/policy.d") }
+  package var policyDirectory: String { absolute("/etc/nodepassd") }
+  package var statusFile: String { absolute("/run/nodepassd/status.json") }
+  package var lockFile: String { absolute("/run/nodepassd/lock") }
+
+  package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+}
+
+/// A path in two parts, since files are changed relative to their open directory: nobody can put another directory in
+/// its place half way.
+struct SplitPath: Hashable, Sendable {
+  let directory: String
+  let name: String
+
+  init(_ path: String) {
+    let index = path.lastIndex(of: "/") ?? path.startIndex
+    directory = index == path.startIndex ? "/" : String(path[..<index])
+    name = String(path[path.index(after: index)...])
+  }
+}
+
+extension Obstacle {
+  /// An error of the operating system at a place.
+  package static func system(_ code: Int32, at place: String) -> Obstacle {
+    let kind: Kind =
+      switch code {
+      case EACCES, EPERM: .permissionDenied
+      case ENOSPC, EDQUOT: .noSpace
+      case EROFS: .readOnly
+      default: .inputOutput
+      }
+    return Obstacle(kind, at: place, Errno(rawValue: code).description)
+  }
+}
+
+extension FileIdentity {
+  init(_ status: stat) {
+    self.init(
+      device: UInt64(status.st_dev), inode: UInt64(status.st_ino),
+      changeTime: Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec),
+      size: Int64(status.st_size))
+  }
+}

@@ -1,0 +1,253 @@
+import FoundationEssentials
+import NIOCore
+import NIOHTTP1
+import NodePasswordCore
+import NodePasswordDaemon
+import Synchronization
+
+/// Watches one Secret by name, for ever: list for the version, watch from there, again from the last version when the
+/// stream ends, again from a list when that version is gone, with backoff when nothing answers. What comes is a hint.
+final class SecretWatch: Sendable {
+  /// Bytes of one event; metadata only, so a line is short.
+  static let lineLimit = 1 << 20
+
+  private struct State {
+    /// Another number for each watch, so that the answers of an earlier one are dropped.
+    var run = 0
+    var name = ""
+    var version: String?
+    var failures = 0
+    var isConnected: Bool?
+    var wake: (@Sendable (WakeCause) -> Void)?
+  }
+
+  private let transport: APITransport
+  private let entropy: any Entropy
+  private let state = Mutex(State())
+
+  init(transport: APITransport, entropy: any Entropy) {
+    self.transport = transport
+    self.entropy = entropy
+  }
+
+  func start(_ name: String, _ wake: @escaping @Sendable (WakeCause) -> Void) {
+    let run = state.withLock { state in
+      state = State(run: state.run + 1, name: name, wake: wake)
+      return state.run
+    }
+    list(run)
+  }
+
+  func stop() { state.withLock { $0 = State(run: $0.run + 1) } }
+
+  private func isCurrent(_ run: Int) -> Bool { state.withLock { $0.run == run } }
+
+  private var selector: String {
+    "fieldSelector=metadata.name%3D\(PercentEncoding.query(state.withLock { $0.name }))"
+  }
+
+  // MARK: List
+
+  private func list(_ run: Int) {
+    let call = APICall(
+      target: "\(KubernetesSecrets.collection)?\(selector)&limit=1",
+      accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json")
+    transport.send(call) { answer in
+      guard self.isCurrent(run) else { return }
+      guard case .success(let page) = answer, page.status == 200,
+        case .success(let list) = APIObjects.decode(APIObjects.List.self, page, at: call.place),
+        let version = list.metadata.resourceVersion
+      else { return self.lost(run) }
+      self.state.withLock { $0.version = version }
+      // What happened since the last look is not in the watch that starts here.
+      self.connected(run)
+      self.watch(run)
+    }
+  }
+
+  // MARK: Watch
+
+  private func watch(_ run: Int) {
+    guard let version = state.withLock({ $0.version }) else { return list(run) }
+    let seconds = transport.patience.watch.components.seconds
+    let call = APICall(
+      target: "\(KubernetesSecrets.collection)?watch=1&\(selector)&allowWatchBookmarks=true"
+        + "&timeoutSeconds=\(max(1, seconds))&resourceVersion=\(PercentEncoding.query(version))",
+      accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json")
+    // A stream that is silent for longer than it was asked for is dead, whatever TCP says.
+    let silence = TimeAmount(transport.patience.watch + transport.patience.watch / 2)
+    transport.connect(call, { _ in self.lost(run) }) { channel in
+      WatchReader(silence: silence) { [weak self] event in
+        guard let self, isCurrent(run) else { return false }
+        return take(event, run, channel)
+      }
+    }
+  }
+
+  /// Answers whether to go on reading.
+  private func take(_ event: WatchReader.Event, _ run: Int, _ channel: any Channel) -> Bool {
+    switch event {
+    case .opened(let status) where status == 200: return true
+    case .opened(let status):
+      if status == 410 { state.withLock { $0.version = nil } }
+      lost(run)
+      return false
+    case .line(let line): return take(line, run)
+    case .ended(let wasClean):
+      if wasClean { again(run) } else { lost(run) }
+      return false
+    }
+  }
+
+  private struct Line: Decodable {
+    var type: String
+    var object: Object
+
+    struct Object: Decodable {
+      var metadata: APIObjects.Metadata?
+      var code: Int?
+    }
+  }
+
+  private func take(_ bytes: [UInt8], _ run: Int) -> Bool {
+    guard let line = try? JSONDecoder().decode(Line.self, from: Data(bytes)) else {
+      lost(run)
+      return false
+    }
+    if line.type == "ERROR" {
+      // The version is gone (410), or the server knows best: from a fresh list.
+      state.withLock { $0.version = nil }
+      if line.object.code == 410 { list(run) } else { lost(run) }
+      return false
+    }
+    let wake = state.withLock { state in
+      if let version = line.object.metadata?.resourceVersion { state.version = version }
+      state.failures = 0
+      return line.type == "BOOKMARK" ? nil : state.wake
+    }
+    wake?(.secretChanged)
+    return true
+  }
+
+  // MARK: Connection
+
+  private func connected(_ run: Int) {
+    let wake = state.withLock { state in
+      defer { state.isConnected = true }
+      state.failures = 0
+      return state.isConnected == true ? nil : state.wake
+    }
+    wake?(.apiConnected)
+  }
+
+  /// The stream ended as it should. A server that ends every stream at once must not be asked in a loop.
+  private func again(_ run: Int) { retry(run, failures: 1) }
+
+  private func lost(_ run: Int) {
+    let (wake, failures) = state.withLock { state in
+      guard state.run == run else { return ((@Sendable (WakeCause) -> Void)?.none, -1) }
+      defer { state.isConnected = false }
+      state.failures += 1
+      return (state.isConnected == true ? state.wake : nil, state.failures)
+    }
+    guard failures >= 0 else { return }
+    wake?(.apiLost)
+    retry(run, failures: failures)
+  }
+
+  /// Doubles up to the limit, half of it by chance, so that a thousand machines do not come back at once.
+  private func retry(_ run: Int, failures: Int) {
+    let patience = transport.patience
+    let full = min(patience.firstBackoff * (1 << min(failures - 1, 10)), patience.longestBackoff)
+    let chance = entropy.bytes(2).reduce(0) { $0 << 8 | Int($1) }
+    let pause = full / 2 + full / 2 * chance / 65_536
+    transport.group.next().scheduleTask(in: TimeAmount(pause)) {
+      guard self.isCurrent(run) else { return }
+      if self.state.withLock({ $0.isConnected }) == true { self.watch(run) } else { self.list(run) }
+    }
+  }
+}
+
+/// Cuts a stream into lines, and gives up on one that is silent or has a line without end.
+private final class WatchReader: ChannelInboundHandler, Sendable {
+  typealias InboundIn = HTTPClientResponsePart
+
+  enum Event {
+    case opened(Int)
+    case line([UInt8])
+    case ended(wasClean: Bool)
+  }
+
+  private struct State {
+    var rest: [UInt8] = []
+    var isOver = false
+    var silence: Scheduled<Void>?
+  }
+
+  private let silence: TimeAmount
+  private let state = Mutex(State())
+  private let take: @Sendable (Event) -> Bool
+
+  init(silence: TimeAmount, _ take: @escaping @Sendable (Event) -> Bool) {
+    self.silence = silence
+    self.take = take
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) { listen(context.channel) }
+
+  private func listen(_ channel: any Channel) {
+    let next = channel.eventLoop.scheduleTask(in: silence) { self.finish(channel, .ended(wasClean: false)) }
+    let last = state.withLock { state in
+      defer { state.silence = next }
+      return state.silence
+    }
+    last?.cancel()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    listen(context.channel)
+    switch unwrapInboundIn(data) {
+    case .head(let head):
+      if !take(.opened(Int(head.status.code))) { close(context.channel) }
+    case .body(let part): read(part, context.channel)
+    case .end: finish(context.channel, .ended(wasClean: true))
+    }
+  }
+
+  private func read(_ part: ByteBuffer, _ channel: any Channel) {
+    let (lines, isTooLong) = state.withLock { state -> ([[UInt8]], Bool) in
+      guard !state.isOver else { return ([], false) }
+      state.rest += part.readableBytesView
+      var parts = state.rest.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      state.rest = Array(parts.popLast() ?? [])
+      return (parts.filter { !$0.isEmpty }.map(Array.init), state.rest.count > SecretWatch.lineLimit)
+    }
+    for line in lines where !take(.line(line)) { return close(channel) }
+    if isTooLong { finish(channel, .ended(wasClean: false)) }
+  }
+
+  /// Tells the end once, whichever way it comes.
+  private func finish(_ channel: any Channel, _ event: Event) {
+    let isFirst = state.withLock { state in
+      defer { state.isOver = true }
+      return !state.isOver
+    }
+    if isFirst { _ = take(event) }
+    close(channel)
+  }
+
+  private func close(_ channel: any Channel) {
+    let last = state.withLock { state in
+      state.isOver = true
+      return state.silence
+    }
+    last?.cancel()
+    channel.close(promise: nil)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    finish(context.channel, .ended(wasClean: false))
+  }
+
+  func channelInactive(context: ChannelHandlerContext) { finish(context.channel, .ended(wasClean: false)) }
+}

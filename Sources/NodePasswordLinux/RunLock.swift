@@ -1,0 +1,54 @@
+import Glibc
+import NodePasswordCore
+
+/// One daemon at a time, and a way to see whether it lives: a lock that the kernel drops when its holder ends, however
+/// it ends.
+package struct RunLock: Sendable {
+  private let descriptor: Int32
+
+  /// Takes the lock for the life of the process and writes the process ID into the file.
+  package static func take(_ path: String) -> Result<RunLock, Obstacle> {
+    let directory = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
+    if mkdir(directory, 0o755) != 0, errno != EEXIST {
+      return .failure(.system(errno, at: directory))
+    }
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
+    guard descriptor >= 0 else { return .failure(.system(errno, at: path)) }
+    var lock = record(F_WRLCK)
+    guard fcntl(descriptor, F_SETLK, &lock) == 0 else {
+      let cause = errno
+      close(descriptor)
+      return .failure(
+        cause == EAGAIN || cause == EACCES
+          ? Obstacle(.busy, at: path, "another nodepassd runs already") : .system(cause, at: path))
+    }
+    let text = Array("\(getpid())\n".utf8)
+    guard ftruncate(descriptor, 0) == 0, pwrite(descriptor, text, text.count, 0) == text.count else {
+      let cause = errno
+      close(descriptor)
+      return .failure(.system(cause, at: path))
+    }
+    return .success(RunLock(descriptor: descriptor))
+  }
+
+  package func release() { close(descriptor) }
+
+  /// A daemon lives and holds the lock.
+  package static func isHeld(_ path: String) -> Bool { holder(path) != nil }
+
+  /// The process ID of the living daemon.
+  package static func holder(_ path: String) -> Int32? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    // Asks only: a test that took the lock could make a daemon that starts just now believe that it is the second.
+    var lock = record(F_WRLCK)
+    guard fcntl(descriptor, F_GETLK, &lock) == 0, lock.l_type != Int16(F_UNLCK) else { return nil }
+    return lock.l_pid
+  }
+
+  /// The whole file.
+  private static func record(_ kind: Int32) -> flock {
+    flock(l_type: Int16(kind), l_whence: Int16(SEEK_SET), l_start: 0, l_len: 0, l_pid: 0)
+  }
+}

@@ -1,0 +1,80 @@
+import Dispatch
+import Glibc
+import Synchronization
+
+/// The real daemon as a child process, with its records read from its standard error.
+final class DaemonProcess: Sendable {
+  struct Entry: Sendable {
+    /// `nodepassd` and `kind=…` fields as the text journal writes them.
+    var text: String
+    var at: DispatchTime
+  }
+
+  let pid: pid_t
+  private let entries = Mutex<[Entry]>([])
+  private let queue = DispatchQueue(label: "daemon-output")
+
+  /// - Throws: where the binary cannot be started.
+  init(binary: String, arguments: [String]) throws {
+    var pipe: [Int32] = [0, 0]
+    guard Glibc.pipe(&pipe) == 0 else { throw StartFailure(cause: String(cString: strerror(errno))) }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    posix_spawn_file_actions_adddup2(&actions, pipe[1], STDERR_FILENO)
+    posix_spawn_file_actions_addclose(&actions, pipe[0])
+    posix_spawn_file_actions_addclose(&actions, pipe[1])
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    var child: pid_t = 0
+    let words: [UnsafeMutablePointer<CChar>?] = ([binary] + arguments).map { strdup($0) } + [nil]
+    defer { words.forEach { free($0) } }
+    let status = posix_spawn(&child, binary, &actions, nil, words, environ)
+    close(pipe[1])
+    guard status == 0 else { throw StartFailure(cause: String(cString: strerror(status))) }
+    pid = child
+    let output = pipe[0]
+    queue.async { @Sendable in self.follow(output) }
+  }
+
+  struct StartFailure: Error, CustomStringConvertible {
+    var cause: String
+    var description: String { "Failed to start nodepassd: \(cause)" }
+  }
+
+  /// Blocks its own queue until the daemon closes its end.
+  private func follow(_ output: Int32) {
+    defer { close(output) }
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    var rest: [UInt8] = []
+    while true {
+      let count = Glibc.read(output, &buffer, buffer.count)
+      guard count > 0 else { return }
+      rest += buffer[..<count]
+      var parts = rest.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      rest = Array(parts.popLast() ?? [])
+      let now = DispatchTime.now()
+      let lines = parts.map { Entry(text: String(decoding: $0, as: UTF8.self), at: now) }
+      entries.withLock { $0 += lines }
+    }
+  }
+
+  /// All lines so far.
+  var lines: [Entry] { entries.withLock { $0 } }
+
+  func send(_ signal: Int32) { kill(pid, signal) }
+
+  /// Asks it to end, waits, and answers its exit status.
+  func stop() -> Int32 {
+    send(SIGCONT)
+    send(SIGTERM)
+    var status: Int32 = 0
+    for _ in 0..<500 {
+      if waitpid(pid, &status, WNOHANG) == pid { return (status >> 8) & 0xff }
+      usleep(20_000)
+    }
+    send(SIGKILL)
+    waitpid(pid, &status, 0)
+    return -1
+  }
+
+  var hasEnded: Bool { kill(pid, 0) != 0 }
+}

@@ -1,0 +1,127 @@
+import Dispatch
+import Glibc
+import NodePasswordCore
+import NodePasswordSimulator
+
+/// One machine below a temporary directory: the stand-in server, an agent that joins it, and the real daemon.
+final class DemoWorld {
+  let root: String
+  let standIn: StandIn
+  let agent: JoiningAgent
+  let daemon: DaemonProcess
+  let name: NodeName
+  private let heartbeat: any DispatchSourceTimer
+
+  static let machineID = "5e1f0c3a7b9d4e6f8a2c4d6e8f0a1b2c"
+  static let bootID = "0b0c7c1e-6d52-4a55-9d0e-6b1f4a2d9c11"
+
+  init() throws {
+    var template = Array("/tmp/nodepassd-demo-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil, let node = NodeName("demo-1") else {
+      throw DaemonProcess.StartFailure(cause: String(cString: strerror(errno)))
+    }
+    name = node
+    let root = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    self.root = root
+    try Self.furnish(root, node)
+    let server = try StandIn.start()
+    standIn = server
+    try server.writeKubeconfig(to: root + "/etc/rancher/k3s/k3s.yaml")
+    let address = MachineAddress.first
+    let agent = JoiningAgent(
+      files: AgentFiles(root: root),
+      client: SupervisorClient(port: server.port, trustedCertificate: server.caCertificatePEM),
+      token: server.configuration.server.tokenPassword, name: node, address: address
+    ) { Self.beat(server, node, address) }
+    self.agent = agent
+    heartbeat = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "kubelet"))
+    heartbeat.setEventHandler { @Sendable in
+      // A kubelet renews its lease every ten seconds; one whose agent has not joined does not run.
+      if case .joined = agent.state { Self.beat(server, node, address) }
+    }
+    heartbeat.schedule(deadline: .now() + 10, repeating: 10)
+    heartbeat.activate()
+    daemon = try DaemonProcess(
+      binary: try Self.daemonBinary(), arguments: ["run", "--root", root, "--log", "both"])
+  }
+
+  /// What the kubelet does once its agent has joined: its Node, its status, its lease.
+  private static func beat(_ server: StandIn, _ name: NodeName, _ address: String) {
+    let outcome = server.withModel {
+      $0.heartbeat(name, machineID: machineID, bootID: bootID, addresses: [address], at: DemoClock.wall)
+    }
+    if case .failure(let obstacle) = outcome { DemoOutput.write("  the kubelet's heartbeat failed: \(obstacle)\n") }
+  }
+
+  /// The files of a server with an agent that has never joined, and the marks a machine is known by.
+  private static func furnish(_ root: String, _ name: NodeName) throws {
+    for directory in [
+      "/etc/rancher/k3s", "/var/lib/rancher/k3s/server/cred", "/var/lib/rancher/k3s/agent", "/sys/class/dmi/id",
+      "/proc/sys/kernel/random", "/etc/nodepassd", "/var/lib/nodepassd", "/run/nodepassd",
+    ] {
+      try DemoFiles.makeDirectories(root + directory)
+    }
+    try DemoFiles.write("node-name: \(name)\n", to: root + "/etc/rancher/k3s/config.yaml", mode: 0o600)
+    try DemoFiles.write(machineID + "\n", to: root + "/etc/machine-id", mode: 0o644)
+    try DemoFiles.write(bootID + "\n", to: root + "/proc/sys/kernel/random/boot_id", mode: 0o644)
+    try DemoFiles.write(
+      "4c4c4544-0042-3510-8054-b4c04f4d3132\n", to: root + "/sys/class/dmi/id/product_uuid", mode: 0o400)
+  }
+
+  /// Built beside this program.
+  static func daemonBinary() throws -> String {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    guard count > 0 else { throw DaemonProcess.StartFailure(cause: "/proc/self/exe cannot be read") }
+    let own = String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return own.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/nodepassd"
+  }
+
+  /// Ends everything and leaves nothing behind. Answers the daemon's exit status.
+  func tearDown() -> Int32 {
+    heartbeat.cancel()
+    agent.stop()
+    let status = daemon.stop()
+    standIn.stop()
+    DemoFiles.removeAll(root)
+    return status
+  }
+}
+
+enum DemoClock {
+  static var wall: WallTime {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return WallTime(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+  }
+}
+
+/// Unbuffered, so that people see each line when it happens.
+enum DemoOutput {
+  static func write(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+  }
+}
+
+/// An address of this machine, as a kubelet would report it: what *here* is compared with.
+enum MachineAddress {
+  static var first: String {
+    var list: UnsafeMutablePointer<ifaddrs>?
+    guard getifaddrs(&list) == 0 else { return "127.0.0.1" }
+    defer { freeifaddrs(list) }
+    var next = list
+    while let interface = next?.pointee {
+      next = interface.ifa_next
+      guard let address = interface.ifa_addr, Int32(address.pointee.sa_family) == AF_INET,
+        interface.ifa_flags & UInt32(IFF_LOOPBACK) == 0
+      else { continue }
+      var buffer = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+      let size = socklen_t(MemoryLayout<sockaddr_in>.size)
+      if getnameinfo(address, size, &buffer, socklen_t(buffer.count), nil, 0, NI_NUMERICHOST) == 0 {
+        return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      }
+    }
+    return "127.0.0.1"
+  }
+}

@@ -1,0 +1,153 @@
+import ArgumentParser
+import Glibc
+import NodePasswordCore
+import NodePasswordDaemon
+import NodePasswordLinux
+
+struct Explain: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Look now, and say what would be done and why. Acts on nothing.",
+    discussion:
+      "Facts, drift, the rule with its file and line, the plan, and what would stop it: by the daemon's own planner.")
+
+  @Argument(help: "This machine's node name; nothing: this machine.")
+  var node: String?
+  @Option(help: ArgumentHelp("The kubeconfig to ask the API with (default: the server's own).", valueName: "file"))
+  var kubeconfig: String?
+  @OptionGroup var root: RootOption
+  @OptionGroup var format: OutputOption
+
+  func run() throws {
+    let wiring = Wiring(root: root.root, kubeconfig: kubeconfig, log: .stderr)
+    defer { wiring.shutDown() }
+    let answer = try Inquiry(wiring: wiring).answer()
+    if let node, answer.node != NodeName(node)?.rawValue {
+      Console.complain(
+        "“\(node)” is not this machine's node (\(answer.node ?? "its name is not known")); run explain on that machine")
+      throw ExitCode(StatusReport.Verdict.unknown.exitCode)
+    }
+    Renderer.render(answer, as: format.output)
+    if answer.isForbidden { throw ExitCode(ExitStatus.notPermitted) }
+    throw ExitCode(answer.verdict.exitCode)
+  }
+}
+
+/// Looks once and runs the planner, as the daemon would.
+private struct Inquiry {
+  let wiring: Wiring
+
+  func answer() throws -> ExplainAnswer {
+    let policy = try policy()
+    let observer = Observer(ports: wiring.ports)
+    let machine = Await.value { observer.observe(.machine, nil, $0) }
+    guard case .machine(let seen) = machine else { throw ExitCode(StatusReport.Verdict.unknown.exitCode) }
+    let installation = seen.installation.value
+    var circumstances = circumstances(policy, installation)
+    circumstances.machine = settled(seen)
+    var explanations: [Explanation] = []
+    var nodeExplanation: Explanation?
+    if let installation, installation.hasServerRole, let name = installation.effectiveName.value {
+      let look = Await.value { observer.observe(.node(name), installation, $0) }
+      if case .node(let found) = look {
+        circumstances.verdicts = found
+        circumstances.node = settled(found, circumstances.now.monotonic)
+        nodeExplanation = Explanation.explain(.node(name), look, circumstances)
+      }
+    }
+    explanations.append(Explanation.explain(.machine, machine, circumstances))
+    if let nodeExplanation { explanations.append(nodeExplanation) }
+    return ExplainAnswer(
+      node: installation?.effectiveName.value?.rawValue, mode: policy.mode, explanations: explanations,
+      isForbidden: seen.passwordFile.obstacle?.kind == .permissionDenied)
+  }
+
+  private func policy() throws -> Policy {
+    switch Await.value({ PolicyLoader(source: ReadOnlyPolicies(wiring.ports.policies)).load($0) }) {
+    case .accepted(let policy, _): return policy
+    case .rejected(let rejection, let lastGood):
+      Console.complain("Failed to load the policy:\n\(rejection)")
+      guard let lastGood else { throw ExitCode(ExitStatus.brokenPolicy) }
+      Console.complain("explaining with the last good policy, as the daemon would")
+      return lastGood
+    }
+  }
+
+  private func circumstances(_ policy: Policy, _ installation: Installation?) -> Circumstances {
+    let now = wiring.ports.scheduler.now()
+    let acts = Await.value { wiring.ports.acts.load($0) }
+    let history =
+      switch acts {
+      case .success(let acts): ActHistory(acts, at: now.wall)
+      case .failure: ActHistory.damaged(at: now.wall)
+      }
+    var circumstances = Circumstances(policy: policy, history: history, holdOffUntil: now.monotonic, now: now)
+    circumstances.installation = installation
+    return circumstances
+  }
+
+  /// One look cannot tell how long a file has rested; it is taken for settled, so that the answer is about the drift.
+  private func settled(_ seen: MachineObservation) -> MachineMemory {
+    var memory = MachineMemory()
+    memory.note(seen, at: Moment(nanoseconds: 0))
+    return memory
+  }
+
+  private func settled(_ seen: NodeObservation, _ now: Moment) -> NodeMemory {
+    var memory = NodeMemory()
+    _ = memory.note(seen, at: now)
+    memory.drift = DriftFinder.find(in: seen, memory: memory, at: now).first?.drift
+    memory.driftSince = Moment(nanoseconds: 0)
+    return memory
+  }
+}
+
+private struct ExplainAnswer: Answer {
+  var node: String?
+  var mode: Policy.Mode
+  var explanations: [Explanation]
+  var isForbidden: Bool
+
+  var verdict: StatusReport.Verdict {
+    let all = explanations.map(\.verdict)
+    return [.needsPerson, .beingHandled, .unknown].first(where: all.contains) ?? .inSync
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case node, mode, explanations
+  }
+
+  var lines: [String] {
+    ["\(node ?? "this machine"): \(verdict.rawValue) (\(mode.rawValue) mode)"] + explanations.flatMap(lines)
+  }
+
+  private func lines(_ explanation: Explanation) -> [String] {
+    var lines = ["", "\(explanation.subject): \(explanation.verdict.rawValue)"]
+    let width = explanation.facts.map(\.name.count).max() ?? 0
+    lines += explanation.facts.map {
+      "  \($0.name)" + String(repeating: " ", count: width - $0.name.count + 2) + $0.value
+    }
+    if !explanation.upkeep.isEmpty { lines.append("  upkeep: \(explanation.upkeep.joined(separator: ", "))") }
+    if explanation.judgements.isEmpty { lines.append("  no drift") }
+    for judgement in explanation.judgements {
+      lines.append("  drift   \(judgement.drift.rawValue): \(judgement.detail)")
+      lines.append("  rule    \(judgement.rule ?? "none names it")")
+      lines.append("  plan    \(judgement.action ?? "nothing")")
+      lines.append("  now     \(judgement.decision): \(judgement.reason)")
+      lines.append("  advice  \(judgement.advice)")
+    }
+    return lines
+  }
+}
+
+/// `explain` writes nothing, not even the copy of a good policy.
+private struct ReadOnlyPolicies: PolicySource {
+  let source: any PolicySource
+
+  init(_ source: any PolicySource) { self.source = source }
+
+  func read(_ completion: @escaping Completion<Observed<[PolicyText]>>) { source.read(completion) }
+
+  func readLastGood(_ completion: @escaping Completion<Observed<[PolicyText]>>) { source.readLastGood(completion) }
+
+  func keepAsLastGood(_ texts: [PolicyText], _ completion: @escaping Completion<Void>) { completion(.success(())) }
+}

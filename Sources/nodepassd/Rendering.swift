@@ -1,0 +1,66 @@
+import ArgumentParser
+import FoundationEssentials
+import Glibc
+import NodePasswordCore
+
+enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
+  case text
+  case json
+}
+
+struct OutputOption: ParsableArguments {
+  @Option(help: "Print text for people, or JSON for programs.")
+  var output = OutputFormat.text
+}
+
+/// What a verb has to say: a value for programs, and lines for people.
+protocol Answer: Encodable {
+  var lines: [String] { get }
+}
+
+/// The one place that knows the formats: a new one is a compile error here and nowhere else.
+enum Renderer {
+  static func render(_ answer: some Answer, as format: OutputFormat) {
+    switch format {
+    case .text: Console.write(answer.lines.joined(separator: "\n") + "\n")
+    case .json:
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+      do {
+        Console.write(String(decoding: try encoder.encode(answer), as: UTF8.self) + "\n")
+      } catch {
+        Console.complain("Failed to encode the answer: \(error)")
+      }
+    }
+  }
+}
+
+/// Unbuffered output, so that nothing is lost however the process ends.
+enum Console {
+  static func write(_ text: String) { write(text, to: STDOUT_FILENO) }
+
+  static func complain(_ text: String) { write("nodepassd: \(text)\n", to: STDERR_FILENO) }
+
+  private static func write(_ text: String, to descriptor: Int32) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return }
+      bytes = bytes.dropFirst(count)
+    }
+  }
+}
+
+/// How long ago, in the unit that a person would take.
+enum Age {
+  static func words(_ seconds: Int64) -> String {
+    switch seconds {
+    case ..<0: "in the future (the clock was set back)"
+    case 0..<120: "\(seconds) s ago"
+    case 120..<7200: "\(seconds / 60) min ago"
+    case 7200..<172_800: "\(seconds / 3600) h ago"
+    default: "\(seconds / 86400) days ago"
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import ArgumentParser
+import Dispatch
+import NodePasswordCore
+import NodePasswordDaemon
+import NodePasswordLinux
+
+enum LogTarget: String, CaseIterable, ExpressibleByArgument {
+  case journal
+  case stderr
+  /// The journal where there is one, and standard error.
+  case both
+}
+
+/// The real ports, put together once; what each verb does with them is its own.
+struct Wiring {
+  let paths: Paths
+  let scheduler = DispatchScheduler()
+  let services = SystemdServiceManager()
+  let journal: any Journal
+  let cluster: KubernetesAPI
+  let changes: InotifyWatch
+  let ports: Ports
+
+  init(root: String, kubeconfig: String?, log: LogTarget, exit: @escaping @Sendable (Int32) -> Void = { _ in }) {
+    let paths = Paths(root: root)
+    let entropy = KernelEntropy()
+    self.paths = paths
+    journal =
+      switch log {
+      case .journal: SystemdJournal()
+      case .stderr: TextJournal(descriptor: 2)
+      case .both: SystemdJournal(echo: TextJournal(descriptor: 2))
+      }
+    cluster = KubernetesAPI(
+      kubeconfig: { kubeconfig ?? Self.serverKubeconfig(paths) }, entropy: entropy)
+    changes = InotifyWatch(paths: paths)
+    ports = Ports(
+      scheduler: scheduler, entropy: entropy, machine: LinuxMachine(paths: paths),
+      passwordFiles: LinuxPasswordFiles(paths: paths, entropy: entropy),
+      escrow: FileEscrowStore(paths: paths, entropy: entropy), acts: FileActLog(paths: paths, entropy: entropy),
+      changes: changes, secrets: cluster.secrets, nodes: cluster.nodes, derivation: ScryptDerivation(),
+      policies: FilePolicySource(paths: paths, entropy: entropy), journal: journal,
+      status: FileStatusFile(paths: paths, entropy: entropy), services: services, exit: exit)
+  }
+
+  /// The kubeconfig that K3s or RKE2 writes on a server for its administrator (k3s-facts 5.3).
+  private static func serverKubeconfig(_ paths: Paths) -> String {
+    let candidates = Distribution.allCases.map { paths.absolute($0.adminKubeconfig) }
+    return candidates.first(where: Paths.exists) ?? candidates[0]
+  }
+
+  func shutDown() { cluster.shutDown() }
+}

@@ -1,5 +1,0 @@
-import ArgumentParser
-import NodePasswordLinux
-
-struct X: ParsableCommand { func run() throws { print((try? probe()) ?? "") } }
-X.main()

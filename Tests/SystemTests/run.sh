@@ -1,0 +1,204 @@
+#!/usr/bin/env bash
+# Boots a Debian root with a real systemd in a container, installs nodepassd there, and tries it: readiness, healing
+# with the API down, journal and catalog, SIGKILL, broken policies, a frozen loop, the unit's exposure.
+# Needs root, systemd-nspawn and mmdebstrap; where the machine does not allow a container it says so and is skipped.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+exec </dev/null
+
+work=$(mktemp -d /var/tmp/nodepassd-system-test.XXXXXX)
+root=$work/root
+name=nodepassd-$$
+leader='' nspawn='' cgroup=''
+passed=0 failed=0
+
+skip() {
+  echo
+  echo "######## SKIPPED: the system test did not run: $1 ########"
+  echo
+  rm -rf "$work"
+  exit 0
+}
+
+clean_up() {
+  set +e
+  if [ -n "$nspawn" ] && kill -0 "$nspawn" 2>/dev/null; then
+    kill -TERM "$nspawn"
+    for _ in $(seq 100); do kill -0 "$nspawn" 2>/dev/null || break; sleep 0.1; done
+    kill -KILL "$nspawn" 2>/dev/null
+  fi
+  [ -z "$cgroup" ] || find "$cgroup" -depth -type d -exec rmdir {} \; 2>/dev/null
+  rm -rf --one-file-system "$work"
+}
+
+[ "$(id -u)" = 0 ] || skip "it needs root"
+command -v systemd-nspawn >/dev/null || skip "systemd-nspawn is missing (apt-get install systemd-container)"
+command -v mmdebstrap >/dev/null || skip "mmdebstrap is missing (apt-get install mmdebstrap)"
+hierarchy=$(awk '$3=="cgroup2"{print $2;exit}' /proc/mounts)
+[ -n "$hierarchy" ] || skip "there is no cgroup2 hierarchy"
+mkdir "$hierarchy/$name" 2>/dev/null || skip "cgroups cannot be made"
+cgroup=$hierarchy/$name
+trap clean_up EXIT
+
+mirror=$(awk '/^URIs:/{print $2;exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
+mmdebstrap --quiet --variant=minbase \
+  --include=systemd,systemd-sysv,dbus,libsystemd0,libstdc++6,libyaml-0-2,zlib1g \
+  --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
+  --dpkgopt='path-exclude=/usr/share/locale/*' --aptopt='Acquire::Check-Valid-Until "false"' \
+  bookworm "$root" ${mirror:+"$mirror"} || skip "no Debian root could be made"
+
+make -s install DESTDIR="$root"
+SYSTEMD_OFFLINE=1 chroot "$root" journalctl --update-catalog
+chroot "$root" systemctl -q enable nodepassd.service
+: >"$root/etc/machine-id"
+
+# A K3s agent that has joined: its certificates are younger than its password.
+password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+mkdir -p "$root/etc/rancher/node" "$root/etc/rancher/k3s" "$root/var/lib/rancher/k3s/agent"
+echo "node-name: edge-1" >"$root/etc/rancher/k3s/config.yaml"
+echo "$password" >"$root/etc/rancher/node/password"
+chmod 600 "$root/etc/rancher/node/password"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -days 3 \
+  -out "$root/var/lib/rancher/k3s/agent/client-kubelet.crt" -subj "/O=system:nodes/CN=system:node:edge-1" 2>/dev/null
+cp "$root/var/lib/rancher/k3s/agent/client-kubelet.crt" "$root/var/lib/rancher/k3s/agent/serving-kubelet.crt"
+# And the marks of a server whose API is down, so that there is an API to wait for.
+mkdir -p "$root/var/lib/rancher/k3s/server"
+
+(
+  echo "$BASHPID" >"$cgroup/cgroup.procs"
+  exec env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn -q -b -D "$root" --machine="$name" --console=pipe \
+    --register=no --keep-unit --private-network --kill-signal=SIGRTMIN+3 --link-journal=no
+) </dev/null >"$work/console.log" 2>&1 &
+nspawn=$!
+for _ in $(seq 300); do
+  leader=$(pgrep -P "$nspawn" | head -1 || true)
+  [ -n "$leader" ] && nsenter -t "$leader" -a systemctl is-system-running >/dev/null 2>&1 && break
+  [ -n "$leader" ] && nsenter -t "$leader" -a systemctl is-system-running 2>/dev/null | grep -q degraded && break
+  kill -0 "$nspawn" 2>/dev/null || { tail -5 "$work/console.log"; skip "the container does not boot here"; }
+  sleep 0.2
+done
+[ -n "$leader" ] || skip "the container does not boot here"
+
+in_container() { nsenter -t "$leader" -a "$@"; }
+show() { in_container systemctl show nodepassd -P "$1"; }
+
+# check TITLE COMMAND...: one line each; what failed shows the journal's end.
+check() {
+  local title=$1
+  shift
+  if "$@" >"$work/output" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok    $title"
+  else
+    failed=$((failed + 1))
+    echo "FAIL  $title"
+    head -8 "$work/output" | sed 's/^/        /'
+    in_container journalctl -u nodepassd -n 6 --no-pager -o cat | cut -c1-300 | sed 's/^/        /'
+  fi
+}
+
+# within SECONDS COMMAND...: until it holds.
+within() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$end" ] || return 1
+    sleep 0.2
+  done
+}
+
+is() { [ "$("${@:2}")" = "$1" ]; }
+file_is_back() { [ "$(in_container cat /etc/rancher/node/password 2>/dev/null)" = "$password" ]; }
+recorded() { in_container journalctl -q --no-pager -o cat "NODEPASSD_KIND=$1" "${@:2}" | grep -q .; }
+message_id() { sed -n "s/^ *case \.$1: \"\([0-9a-f]\{32\}\)\"/\1/p" Sources/NodePasswordCore/Report/Record.swift | head -1; }
+remove_and_heal() {
+  in_container rm -rf "$1"
+  within 10 file_is_back
+}
+
+check "the unit is active after its local look" within 20 is active show ActiveState
+check "systemd was told READY with a status line" bash -c "[ -n \"\$(nsenter -t $leader -a systemctl show nodepassd -P StatusText)\" ]"
+check "the accepted password is in escrow" within 20 in_container test -s /var/lib/nodepassd/escrow
+check "the escrow is root's alone" is "600" in_container stat -c %a /var/lib/nodepassd/escrow
+check "a removed password file is back" remove_and_heal /etc/rancher/node/password
+check "a removed node directory is back" remove_and_heal /etc/rancher/node
+check "all of /etc/rancher removed: the password is back" remove_and_heal /etc/rancher
+in_container mkdir -p /etc/rancher/k3s
+in_container sh -c 'echo "node-name: edge-1" > /etc/rancher/k3s/config.yaml'
+check "the heal is in the journal" within 10 recorded healed NODEPASSD_DRIFT=password-file-missing
+check "journalctl MESSAGE_ID finds it with its fields" bash -c \
+  "nsenter -t $leader -a journalctl -q -o json MESSAGE_ID=$(message_id healed) | grep -q '\"NODEPASSD_NODE\":\"edge-1\"'"
+check "journalctl -x shows the catalog's text" bash -c \
+  "nsenter -t $leader -a journalctl -q -x --no-pager MESSAGE_ID=$(message_id healed) | grep -q 'A look after the act'"
+check "no password is in the journal" bash -c "! nsenter -t $leader -a journalctl -q --no-pager -o export | grep -q $password"
+check "status says in sync" in_container nodepassd status
+check "explain acts on nothing and says in sync" in_container nodepassd explain
+
+# SIGKILL: systemd starts it again, with escrow and budget as they were.
+escrow_before=$(in_container md5sum /var/lib/nodepassd/escrow)
+acts_before=$(in_container sh -c "tr -d '\\000' < /var/lib/nodepassd/acts | grep -c begun")
+restarts_before=$(show NRestarts)
+in_container systemctl kill -s KILL nodepassd
+check "SIGKILL: started again" within 20 bash -c \
+  "[ \"\$(nsenter -t $leader -a systemctl show nodepassd -P NRestarts)\" -gt $restarts_before ] && [ \"\$(nsenter -t $leader -a systemctl show nodepassd -P ActiveState)\" = active ]"
+check "SIGKILL: the escrow is the same" is "$escrow_before" in_container md5sum /var/lib/nodepassd/escrow
+check "SIGKILL: the budget is the same" is "$acts_before" in_container sh -c "tr -d '\\000' < /var/lib/nodepassd/acts | grep -c begun"
+check "SIGKILL: heals again" remove_and_heal /etc/rancher/node
+
+# Policies.
+in_container sh -c 'echo "mdoe: observe" >> /etc/nodepassd/policy.yaml'
+in_container systemctl reload nodepassd || true
+check "a broken policy on reload is recorded" within 10 recorded policy-rejected
+check "a broken policy on reload: still active" is active show ActiveState
+check "a broken policy on reload: still heals" remove_and_heal /etc/rancher/node/password
+in_container systemctl restart nodepassd
+check "a broken policy at start: the last good one is in force" within 20 is active show ActiveState
+check "status names the broken line" bash -c "nsenter -t $leader -a nodepassd status | grep -q 'did you mean'"
+in_container systemctl stop nodepassd
+in_container mv /var/lib/nodepassd/policy /var/lib/nodepassd/policy.away
+in_container systemctl start nodepassd || true
+check "no last good policy: exit status 78" within 10 is 78 show ExecMainStatus
+check "no last good policy: not started again" bash -c \
+  "sleep 5; [ \"\$(nsenter -t $leader -a systemctl show nodepassd -P ActiveState)\" = failed ]"
+check "status of a dead daemon says when it was last seen" bash -c "nsenter -t $leader -a nodepassd status | grep -q 'last seen'"
+in_container mv /var/lib/nodepassd/policy.away /var/lib/nodepassd/policy
+in_container sed -i '/^mdoe/d' /etc/nodepassd/policy.yaml
+in_container systemctl reset-failed nodepassd
+in_container systemctl start nodepassd
+check "a mended policy starts" is active show ActiveState
+
+# A server whose API is down: files are healed all the same, and nothing is restarted.
+in_container mkdir -p /var/lib/rancher/k3s/server/cred
+in_container systemctl restart nodepassd
+restarts_before=$(show NRestarts)
+check "API down: ready all the same" is active show ActiveState
+for minute in 1 2 3; do
+  check "API down, minute $minute: the password file is healed" remove_and_heal /etc/rancher/node/password
+  sleep "${API_DOWN_PAUSE:-58}"
+done
+check "API down for three minutes: no restart" is "$restarts_before" show NRestarts
+check "API down: status says that it cannot see" bash -c \
+  "nsenter -t $leader -a nodepassd status > $work/status; [ \$? = 3 ] && grep -q 'cluster-reachable: NO' $work/status"
+in_container rmdir /var/lib/rancher/k3s/server/cred
+
+# A loop that hangs is ended by the watchdog.
+in_container mkdir -p /run/systemd/system/nodepassd.service.d
+in_container sh -c 'printf "[Service]\nWatchdogSec=3\n" > /run/systemd/system/nodepassd.service.d/fast.conf'
+in_container systemctl daemon-reload
+in_container systemctl restart nodepassd
+restarts_before=$(show NRestarts)
+in_container systemctl kill -s STOP nodepassd
+check "frozen: ended by the watchdog and started again" within 40 bash -c \
+  "[ \"\$(nsenter -t $leader -a systemctl show nodepassd -P NRestarts)\" -gt $restarts_before ] && [ \"\$(nsenter -t $leader -a systemctl show nodepassd -P ActiveState)\" = active ]"
+
+# The unit itself.
+check "systemd-analyze verify is clean" bash -c \
+  "out=\$(nsenter -t $leader -a systemd-analyze verify nodepassd.service 2>&1 | grep nodepassd); [ -z \"\$out\" ] || { echo \"\$out\"; false; }"
+exposure=$(in_container systemd-analyze security nodepassd --no-pager | sed -n 's/.*exposure level for nodepassd.service: \([0-9.]*\).*/\1/p')
+check "exposure is at most 2.5 (it is $exposure)" awk -v e="$exposure" 'BEGIN{exit !(e != "" && e <= 2.5)}'
+check "stops cleanly on SIGTERM" bash -c \
+  "nsenter -t $leader -a systemctl stop nodepassd && [ \"\$(nsenter -t $leader -a systemctl show nodepassd -P Result)\" = success ]"
+
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
