@@ -68,10 +68,6 @@ lint: check-deps ## Check formatting, scripts and units
 demo: build ## Watch a node lose its password in six ways and come back each time
 	$(BIN)/nodepassd-demo demo
 
-.PHONY: bench
-bench: build ## Measure, as ratios in one run
-	$(BIN)/nodepassd-demo bench
-
 .PHONY: sim
 sim: build ## Replay one simulated life with its trace: make sim SEED=n
 	$(BIN)/nodepassd-demo sim --seed $(SEED) --trace

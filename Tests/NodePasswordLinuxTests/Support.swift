@@ -74,3 +74,14 @@ extension Result where Failure == Obstacle {
     if case .failure(let obstacle) = self { obstacle.kind } else { nil }
   }
 }
+
+final class Counter: Sendable {
+  private let value = Mutex(0)
+
+  func next() -> Int {
+    value.withLock { value in
+      value += 1
+      return value
+    }
+  }
+}

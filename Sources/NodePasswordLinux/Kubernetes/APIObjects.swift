@@ -68,8 +68,12 @@ enum APIObjects {
     }
   }
 
-  static func identity(_ metadata: Metadata, at place: String) -> Result<SecretIdentity, Obstacle> {
-    guard let name = metadata.name, let uid = metadata.uid, let version = metadata.resourceVersion, !uid.isEmpty else {
+  /// - Parameter isStored: what was only rehearsed has no version (recording `secret-create-dry-run`).
+  static func identity(
+    _ metadata: Metadata, isStored: Bool = true, at place: String
+  ) -> Result<SecretIdentity, Obstacle> {
+    let version = isStored ? metadata.resourceVersion : metadata.resourceVersion ?? ""
+    guard let name = metadata.name, let uid = metadata.uid, let version, !uid.isEmpty else {
       return .failure(Obstacle(.malformed, at: place, "the object has no name, uid or resourceVersion"))
     }
     return .success(SecretIdentity(name: name, uid: uid, resourceVersion: version))

@@ -118,7 +118,7 @@ struct KubernetesSecrets: NodePasswordSecrets {
         answer.flatMap { answer in
           if answer.status == 201 {
             return APIObjects.decode(APIObjects.Bare.self, answer, at: call.place)
-              .flatMap { APIObjects.identity($0.metadata, at: call.place) }.map { .created($0) }
+              .flatMap { APIObjects.identity($0.metadata, isStored: !dryRun, at: call.place) }.map { .created($0) }
           }
           let refusal = APIRefusal(answer)
           if refusal.status == 409, refusal.reason == "AlreadyExists" { return .success(.alreadyExists) }

@@ -53,24 +53,19 @@ extension ServerModel {
       throw .expired(
         Self.expiredContinue, continuation: Continuation(version: -1, after: token.after).encoded(self.version))
     }
+    var rest = table.order[(token.map { table.position(after: $0.after) } ?? 0)...].filter { key in
+      target.namespace.isEmpty || key.namespace == target.namespace
+    }[...]
     var items: [JSONValue] = []
-    var remaining = 0
     var last: ObjectKey?
-    for key in table.order[(token.map { table.position(after: $0.after) } ?? 0)...] {
-      guard target.namespace.isEmpty || key.namespace == target.namespace, let object = table.objects[key],
-        selector.isEmpty || selector.matches(object)
-      else { continue }
-      if limit > 0, items.count == limit {
-        remaining += 1
-      } else {
-        items.append(object)
-        last = key
-      }
+    while limit == 0 || items.count < limit, let key = rest.popFirst() {
+      guard let object = table.objects[key], selector.isEmpty || selector.matches(object) else { continue }
+      items.append(object)
+      last = key
     }
-    let continuation = last.flatMap { last in
-      remaining > 0 ? Continuation(version: version, after: last).encoded(self.version) : nil
-    }
-    return Page(items: items, version: version, continuation: continuation, remaining: remaining)
+    // More to come is whatever is left, selected or not: the last page may be empty (`secret-list-metadata-page-2`).
+    let continuation = rest.isEmpty ? nil : last.map { Continuation(version: version, after: $0).encoded(self.version) }
+    return Page(items: items, version: version, continuation: continuation, remaining: rest.count)
   }
 
   private func listVersion(_ request: APIRequest, _ token: Continuation?) throws(APIFailure) -> Int64 {
