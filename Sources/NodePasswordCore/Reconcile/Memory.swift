@@ -94,6 +94,8 @@ package struct NodeMemory: Hashable, Sendable {
 
   /// How long after a change of its lease a Node counts as live (design 5).
   package static let freshness = Duration.seconds(40)
+  /// Looks that are further apart than this do not add up to having watched.
+  package static let lookGap = Duration.seconds(15)
 
   /// Takes in one look; answers whether the datastore has gone back in time.
   package mutating func note(_ observation: NodeObservation, at now: Moment) -> Bool {
@@ -101,6 +103,8 @@ package struct NodeMemory: Hashable, Sendable {
       // It changed at some time since the last look: only the earliest of these moments is safe to go by.
       if let leaseVersion, leaseVersion != version { leaseChangedAt = leaseSeenAt }
       leaseVersion = version
+      // After a pause in which nobody looked, a silence has yet to be waited for.
+      if let seen = leaseSeenAt, heartbeatAwaitedSince != nil, now - seen > Self.lookGap { heartbeatAwaitedSince = now }
       leaseSeenAt = now
     }
     let versions = [
@@ -117,7 +121,7 @@ package struct NodeMemory: Hashable, Sendable {
 
   /// *Fresh* by our own clock; `nil` while it cannot be known yet.
   package func isLive(at now: Moment) -> Bool? {
-    if let leaseChangedAt { return now - leaseChangedAt <= Self.freshness }
+    if let leaseChangedAt, now - leaseChangedAt <= Self.freshness { return true }
     guard let heartbeatAwaitedSince else { return nil }
     return now - heartbeatAwaitedSince > Self.freshness ? false : nil
   }
