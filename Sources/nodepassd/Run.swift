@@ -44,8 +44,8 @@ struct Run: ParsableCommand {
       ports: wiring.ports, configuration: Reconciler.Configuration(version: BuildVersion.text, pid: getpid()))
     wiring.changes.onPolicyChange { daemon.reload() }
     let watchdog = Watchdog(
-      services: wiring.services, journal: wiring.journal,
-      pings: [{ reply in wiring.scheduler.post(reply) }, { reply in wiring.cluster.ping(reply) }])
+      subjects: [.loop(wiring.scheduler), .init("api-watch") { reply in wiring.cluster.ping(reply) }],
+      journal: wiring.journal, feed: { wiring.services.feedWatchdog() })
     // Signals first: READY must not come before every source listens, or an early SIGTERM would be lost.
     let signals = Signals(queue: wiring.scheduler.queue, onReload: { daemon.reload() }, onStop: { daemon.stop() })
     signals.start { @Sendable in

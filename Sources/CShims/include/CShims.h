@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "SystemShims.h"
+
 /* renameat2(2) with RENAME_NOREPLACE: 0, or -1 with errno (EEXIST when the new name is taken). */
 int nodepassd_rename_noreplace(int old_directory, const char *old_name, int new_directory, const char *new_name);
 

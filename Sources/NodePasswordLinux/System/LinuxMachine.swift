@@ -2,118 +2,118 @@ import Dispatch
 import Glibc
 import NodePasswordCore
 import NodePasswordDaemon
+import Synchronization
 
-/// What is installed on this machine, found where K3s and RKE2 and their installers put it.
+/// This machine, by its files.
 package final class LinuxMachine: Machine {
+  private struct ReadCertificate {
+    var identity: FileIdentity
+    var name: Observed<NodeName>
+  }
+
+  /// Bytes of a file with a certificate, its issuer's, and in old versions a key.
   private static let certificateLimit = 64 * 1024
 
-  private let paths: Paths
   private let queue = DispatchQueue(label: "nodepassd.machine", qos: .userInitiated)
+  private let root: String
+  private let home: String?
+  private let hostname: @Sendable () -> Observed<String>
+  private let lastCertificate = Mutex<ReadCertificate?>(nil)
 
-  package init(paths: Paths) { self.paths = paths }
+  /// - Parameters:
+  ///   - paths: where everything that is read lies. Paths in answers are without its root.
+  ///   - home: whose `.rancher` a rootless K3s uses where its unit does not set `HOME`.
+  ///   - hostname: the host's name.
+  package init(
+    paths: Paths, home: String? = getenv("HOME").map { String(cString: $0) },
+    hostname: @escaping @Sendable () -> Observed<String> = LinuxMachine.hostname
+  ) {
+    root = paths.absolute("")
+    self.home = home
+    self.hostname = hostname
+  }
 
   package func installation(_ completion: @escaping Completion<Observed<Installation>>) {
-    queue.async { @Sendable in completion(.success(self.installation())) }
+    queue.async { @Sendable [self] in completion(.success(lookForInstallation())) }
   }
 
   package func certificates(
     of installation: Installation, _ completion: @escaping Completion<Observed<CertificatePair>>
   ) {
-    queue.async { @Sendable in completion(.success(self.certificates(installation))) }
+    queue.async { @Sendable [self] in completion(.success(lookForCertificates(of: installation))) }
   }
 
-  // MARK: Installation
-
-  private func installation() -> Observed<Installation> {
-    let candidates = Distribution.allCases.compactMap { candidate($0) }
-    // Both on one machine is a change of product under way: the one whose server or agent has left a trace of life wins.
-    guard let found = candidates.max(by: { $0.weight < $1.weight }) else { return .absent }
-    if let obstacle = found.settings.obstacle { return .unknown(obstacle) }
-    let settings = found.settings.value ?? K3sSettings()
-    let data = dataDirectory(settings, found.distribution)
-    let isRootless = settings.isRootless
-    return .present(
-      Installation(
-        distribution: found.distribution, hasServerRole: Paths.exists(paths.absolute(data + "/server/cred")),
-        hasAgentRole: found.hasAgent, nodeName: nodeName(settings),
-        certificateName: certificateName(data), dataDirectory: data,
-        passwordPath: isRootless ? data + "/agent/etc/rancher/node/password" : "/etc/rancher/node/password",
-        identity: MachineMarks(paths: paths).identity))
+  /// `installation`, at once and on the caller's thread.
+  package func lookForInstallation() -> Observed<Installation> {
+    let finder = InstallationFinder(
+      root: root, hostname: hostname(), home: home, identity: readIdentity, certificateName: readCertificateName)
+    return finder.find()
   }
 
-  private struct Candidate {
-    var distribution: Distribution
-    var settings: Observed<K3sSettings>
-    var hasAgent: Bool
-    var weight: Int
-  }
-
-  private func candidate(_ distribution: Distribution) -> Candidate? {
-    let units = UnitFiles(paths: paths).units(of: distribution)
-    let settings = K3sConfiguration(paths: paths).settings(distribution, units)
-    let data = paths.absolute(dataDirectory(settings.value ?? K3sSettings(), distribution))
-    let hasServer = Paths.exists(data + "/server/cred")
-    let hasAgentData = Paths.exists(data + "/agent")
-    let hasConfiguration = Paths.exists(paths.absolute(distribution.configurationDirectory))
-    // `/etc/rancher/node` is shared and outlives K3s's uninstaller (k3s-facts 7): alone it proves nothing.
-    guard hasServer || hasAgentData || !units.isEmpty else { return nil }
-    let isDisabled = settings.value?.disablesAgent ?? false
-    let weight = (hasServer ? 4 : 0) + (hasAgentData ? 2 : 0) + (units.isEmpty ? 0 : 2) + (hasConfiguration ? 1 : 0)
-    return Candidate(
-      distribution: distribution, settings: settings, hasAgent: !isDisabled && (hasAgentData || !units.isEmpty),
-      weight: weight)
-  }
-
-  /// k3s-facts 5.1.
-  private func dataDirectory(_ settings: K3sSettings, _ distribution: Distribution) -> String {
-    if let data = settings.dataDirectory { return data }
-    guard settings.isRootless, let home = getenv("HOME") else { return distribution.defaultDataDirectory }
-    return String(cString: home) + "/.rancher/\(distribution.rawValue)"
-  }
-
-  /// k3s-facts 1.3.
-  private func nodeName(_ settings: K3sSettings) -> Observed<NodeName> {
-    var text = settings.nodeName ?? MachineMarks.hostName
-    if settings.usesNodeID {
-      guard let id = WholeFile.word(paths.absolute("/etc/rancher/node/id")) else { return .absent }
-      text += "-" + id
+  private func lookForCertificates(of installation: Installation) -> Observed<CertificatePair> {
+    do throws(Obstacle) {
+      let directory = "\(root)\(installation.dataDirectory)/agent"
+      guard let serving = try Self.certificate("\(directory)/serving-kubelet.crt"),
+        let client = try Self.certificate("\(directory)/client-kubelet.crt")
+      else { return .absent }
+      return .present(
+        CertificatePair(
+          serving: serving.identity, client: client.identity,
+          oldestModification: min(serving.modification, client.modification)))
+    } catch {
+      return .unknown(error)
     }
-    guard let name = NodeName(text) else {
-      return .unknown(Obstacle(.malformed, at: "node name", "“\(text)” is no name that Kubernetes accepts"))
-    }
-    return .present(name)
   }
 
-  /// The CN of the last join's client certificate, `system:node:<name>` (k3s-facts 1.3).
-  private func certificateName(_ data: String) -> Observed<NodeName> {
-    let path = paths.absolute(data + "/agent/client-kubelet.crt")
-    switch WholeFile.read(path, limit: Self.certificateLimit) {
+  private static func certificate(
+    _ path: String
+  ) throws(Obstacle) -> (identity: FileIdentity, modification: Int64)? {
+    guard let facts = try FactFile.facts(path).found() else { return nil }
+    guard facts.st_mode & S_IFMT == S_IFREG else { throw Obstacle(.malformed, at: path, "is not a regular file") }
+    return (FileIdentity(facts), Int64(facts.st_mtim.tv_sec) * 1_000_000_000 + Int64(facts.st_mtim.tv_nsec))
+  }
+
+  /// Parsed anew only where the file is another.
+  private func readCertificateName(_ path: String) -> Observed<NodeName> {
+    let path = root + path
+    let identity: FileIdentity
+    switch FactFile.facts(path) {
+    case .absent: return .absent
+    case .unknown(let obstacle): return .unknown(obstacle)
+    case .present(let facts): identity = FileIdentity(facts)
+    }
+    if let last = lastCertificate.withLock({ $0 }), last.identity == identity { return last.name }
+    switch FactFile.read(path, limit: Self.certificateLimit) {
     case .absent: return .absent
     case .unknown(let obstacle): return .unknown(obstacle)
     case .present(let bytes):
-      guard let name = CertificateNames.nodeName(inPEM: String(decoding: bytes, as: UTF8.self)) else {
-        return .unknown(Obstacle(.malformed, at: path, "it holds no certificate of a node"))
-      }
-      return .present(name)
+      let name: Observed<NodeName> =
+        CertificateNames.nodeName(inPEM: String(decoding: bytes, as: UTF8.self)).map { .present($0) }
+        ?? .unknown(Obstacle(.malformed, at: path, "it holds no certificate of a node"))
+      lastCertificate.withLock { $0 = ReadCertificate(identity: identity, name: name) }
+      return name
     }
   }
 
-  // MARK: Certificates
+  private func readIdentity() -> MachineIdentity {
+    let bootPath = "/proc/sys/kernel/random/boot_id"
+    let machineID = FactFile.line(root + "/etc/machine-id").value ?? ""
+    return MachineIdentity(
+      hardware: HardwareIdentity.read(root: root),
+      machineID: HardwareIdentity.isMachineID(machineID) ? machineID : "",
+      bootID: FactFile.line(root + bootPath).value ?? FactFile.line(bootPath).value ?? "",
+      addresses: InterfaceAddresses.read())
+  }
 
-  private func certificates(_ installation: Installation) -> Observed<CertificatePair> {
-    let directory = paths.absolute(installation.dataDirectory + "/agent/")
-    var found: [stat] = []
-    for name in ["serving-kubelet.crt", "client-kubelet.crt"] {
-      var status = stat()
-      guard lstat(directory + name, &status) == 0 else {
-        return errno == ENOENT || errno == ENOTDIR ? .absent : .unknown(.system(errno, at: directory + name))
+  /// gethostname(2), as the agent itself asks for it (k3s-facts 1.3).
+  package static let hostname: @Sendable () -> Observed<String> = {
+    let limit = Int(HOST_NAME_MAX) + 1
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: limit) { buffer in
+      guard let start = buffer.baseAddress, gethostname(start, limit) == 0 else {
+        return .unknown(.system(errno, at: "gethostname"))
       }
-      found.append(status)
+      buffer[limit - 1] = 0
+      return .present(String(cString: start))
     }
-    let modified = found.map { Int64($0.st_mtim.tv_sec) * 1_000_000_000 + Int64($0.st_mtim.tv_nsec) }
-    return .present(
-      CertificatePair(
-        serving: FileIdentity(found[0]), client: FileIdentity(found[1]),
-        oldestModification: min(modified[0], modified[1])))
   }
 }

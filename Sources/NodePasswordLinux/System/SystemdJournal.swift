@@ -3,89 +3,100 @@ import Dispatch
 import Glibc
 import NodePasswordCore
 import NodePasswordDaemon
+import Synchronization
 
-/// The real journal, by `sd_journal_sendv`.
+/// The systemd journal.
+///
+/// `send` waits until the journal has the record, so that an intent stands there before the act; but only so long: a
+/// journal that hangs fills a bounded backlog behind our back and nobody waits for it any more. What the journal does
+/// not take goes to `fallback`. Failure never stops the daemon; it is counted.
 package final class SystemdJournal: Journal {
-  /// Bytes of one field's value; longer ones are cut.
-  static let valueLimit = 4096
-  private static let socket = "/run/systemd/journal/socket"
+  /// What was done with records so far.
+  package struct Counts: Hashable, Sendable {
+    package var sent = 0
+    /// The journal did not take them; the fallback was given them.
+    package var failed = 0
+    /// The journal hung and the backlog was full.
+    package var dropped = 0
 
-  private let queue = DispatchQueue(label: "nodepassd.journal")
-  private let fallback: TextJournal?
+    package init(sent: Int = 0, failed: Int = 0, dropped: Int = 0) {
+      self.sent = sent
+      self.failed = failed
+      self.dropped = dropped
+    }
+  }
 
-  /// - Parameter echo: every record goes to this journal as text too.
-  package init(echo: TextJournal? = nil) { fallback = echo }
+  package static let identifier = "nodepassd"
+  /// libsystemd says nothing where this is missing, so we look ourselves.
+  package static let socketPath = "/run/systemd/journal/socket"
+  private static let backlogLimit = 512
+  private static let patience = DispatchTimeInterval.milliseconds(200)
+
+  private struct State {
+    var counts = Counts()
+    var backlog = 0
+  }
+
+  private let queue = DispatchQueue(label: "nodepassd.journal", qos: .userInitiated)
+  private let echo: (any Journal)?
+  private let fallback: any Journal
+  private let state = Mutex(State())
+
+  /// - Parameters:
+  ///   - echo: is given every record.
+  ///   - fallback: is given those that the journal does not take and that nothing echoes.
+  package init(echo: (any Journal)? = nil, fallback: any Journal = TextJournal()) {
+    self.echo = echo
+    self.fallback = fallback
+  }
+
+  package var counts: Counts { state.withLock { $0.counts } }
 
   package func send(_ record: Record) {
-    // A journal that blocks must not stop the loop.
-    queue.async { @Sendable in
-      self.fallback?.send(record)
-      let isSent = Paths.exists(Self.socket) && Self.send(JournalFields.fields(of: record))
-      if !isSent, self.fallback == nil { TextJournal(descriptor: STDERR_FILENO).send(record) }
-    }
-  }
-
-  private static func send(_ fields: [(String, String)]) -> Bool {
-    // One buffer for all fields, since every iovec must point into memory that stays.
-    var bytes: [UInt8] = []
-    var ranges: [Range<Int>] = []
-    for (name, value) in fields {
-      let start = bytes.count
-      bytes += Array("\(name)=".utf8) + Array(value.utf8.prefix(valueLimit))
-      ranges.append(start..<bytes.count)
-    }
-    return bytes.withUnsafeMutableBytes { buffer in
-      guard let start = buffer.baseAddress else { return false }
-      let vectors = ranges.map { iovec(iov_base: start + $0.lowerBound, iov_len: $0.count) }
-      return sd_journal_sendv(vectors, Int32(vectors.count)) >= 0
-    }
-  }
-}
-
-/// Records as lines of text, for a terminal and for machines without a journal.
-package final class TextJournal: Journal {
-  private let descriptor: Int32
-
-  package init(descriptor: Int32) { self.descriptor = descriptor }
-
-  package func send(_ record: Record) {
-    var line = "<\(record.priority.rawValue)>\(record.kind.message): kind=\(record.kind.rawValue)"
-    for field in RecordField.allCases {
-      guard let value = record.fields[field] else { continue }
-      line += " \(field.rawValue.lowercased())=\(Self.quoted(value))"
-    }
-    let bytes = Array((line + "\n").utf8)
-    // A log that nobody reads is no reason to stop.
-    _ = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-  }
-
-  private static func quoted(_ value: String) -> String {
-    let isWord = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7f }
-    if isWord { return value }
-    var text = "\""
-    for scalar in value.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": text += "\\\(scalar)"
-      case "\n": text += "\\n"
-      default: text.unicodeScalars.append(scalar.value < 0x20 || scalar.value == 0x7f ? " " : scalar)
+    let (isAccepted, isAlone) = state.withLock { state -> (Bool, Bool) in
+      guard state.backlog < Self.backlogLimit else {
+        state.counts.dropped += 1
+        return (false, false)
       }
+      state.backlog += 1
+      return (true, state.backlog == 1)
     }
-    return text + "\""
+    guard isAccepted else { return }
+    let done = DispatchSemaphore(value: 0)
+    queue.async { @Sendable in
+      self.deliver(record)
+      done.signal()
+    }
+    // Behind a backlog it would be waiting for a journal that already let somebody down.
+    if isAlone { _ = done.wait(timeout: .now() + Self.patience) }
   }
-}
 
-/// A record as the journal's fields (design 8).
-package enum JournalFields {
-  package static func fields(of record: Record) -> [(String, String)] {
-    var fields = [
-      ("MESSAGE", record.kind.message), ("PRIORITY", String(record.priority.rawValue)),
-      ("MESSAGE_ID", record.kind.messageID), ("SYSLOG_IDENTIFIER", "nodepassd"),
-      ("NODEPASSD_KIND", record.kind.rawValue),
-    ]
-    for field in RecordField.allCases {
-      guard let value = record.fields[field] else { continue }
-      fields.append(("NODEPASSD_\(field.rawValue)", value))
+  /// Waits for what was sent, at most `timeout`; for the end of the daemon.
+  package func flush(timeout: DispatchTimeInterval) {
+    let done = DispatchSemaphore(value: 0)
+    queue.async { @Sendable in done.signal() }
+    _ = done.wait(timeout: .now() + timeout)
+  }
+
+  private func deliver(_ record: Record) {
+    let isSent = Glibc.access(Self.socketPath, F_OK) == 0 && Self.submit(record)
+    if let echo { echo.send(record) } else if !isSent { fallback.send(record) }
+    state.withLock { state in
+      state.backlog -= 1
+      if isSent { state.counts.sent += 1 } else { state.counts.failed += 1 }
     }
-    return fields
+  }
+
+  private static func submit(_ record: Record) -> Bool {
+    let fields = JournalText.journalFields(record, identifier: identifier)
+    var bytes = fields.flatMap { $0 }
+    return bytes.withUnsafeMutableBytes { buffer in
+      var offset = 0
+      let vectors = fields.map { field in
+        defer { offset += field.count }
+        return iovec(iov_base: buffer.baseAddress?.advanced(by: offset), iov_len: field.count)
+      }
+      return sd_journal_sendv(vectors, Int32(vectors.count)) == 0
+    }
   }
 }

@@ -1,0 +1,18 @@
+#ifndef NODEPASSD_SYSTEM_SHIMS_H
+#define NODEPASSD_SYSTEM_SHIMS_H
+
+/* GNU-only calls of the machine's own ports. */
+
+#include <stdint.h>
+
+/* openat(2) with O_PATH | O_NOFOLLOW | O_CLOEXEC: names a file, link or directory without opening it.
+   A descriptor, or -1 with errno. */
+int nodepassd_open_path(int directory, const char *name);
+
+/* A non-blocking timerfd on CLOCK_BOOTTIME, which counts through suspend. A descriptor, or -1 with errno. */
+int nodepassd_boottime_timer(void);
+
+/* Sets such a timer to that absolute moment; 0 disarms it. What had expired before is forgotten. 0, or -1 with errno. */
+int nodepassd_set_boottime_timer(int timer, int64_t nanoseconds);
+
+#endif

@@ -1,0 +1,68 @@
+import NodePasswordCore
+
+/// Records as text: bounded, and never more than one line where one line is asked for.
+enum JournalText {
+  /// Bytes of one value in the journal.
+  static let valueLimit = 4096
+  /// Bytes of one line with its newline: what a pipe takes in one piece (`PIPE_BUF`).
+  static let lineLimit = 4096
+
+  /// The longest beginning of `text` that fits into `limit` bytes without cutting a character's bytes apart.
+  static func clipped(_ text: String, limit: Int) -> String {
+    guard text.utf8.count > limit else { return text }
+    var clipped = String.UnicodeScalarView()
+    var size = 0
+    for scalar in text.unicodeScalars {
+      size += UTF8.width(scalar)
+      guard size <= limit else { break }
+      clipped.append(scalar)
+    }
+    return String(clipped)
+  }
+
+  /// Line breaks and other control characters become spaces.
+  static func oneLine(_ text: String, limit: Int) -> String {
+    var line = String.UnicodeScalarView()
+    for scalar in clipped(text, limit: limit).unicodeScalars {
+      let isControl = scalar.properties.generalCategory == .control || scalar == "\u{2028}" || scalar == "\u{2029}"
+      line.append(isControl ? " " : scalar)
+    }
+    return String(line)
+  }
+
+  /// `<4>Found drift: kind=drift-found node=a`: the priority as systemd reads it at the start of a line (sd-daemon(3)), the
+  /// message, then kind and fields in a fixed order; a value with a space or a quote stands in quotes.
+  static func line(_ record: Record) -> String {
+    var line = "<\(record.priority.rawValue)>\(record.kind.message): kind=\(record.kind.rawValue)"
+    for field in RecordField.allCases {
+      guard let value = record.fields[field] else { continue }
+      line += " \(field.rawValue.lowercased())=\(quoted(clipped(value, limit: valueLimit)))"
+    }
+    return clipped(line, limit: lineLimit - 1) + "\n"
+  }
+
+  private static func quoted(_ value: String) -> String {
+    let isWord = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7f }
+    if isWord { return value }
+    let lines = value.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      oneLine(String(line), limit: valueLimit).flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : [$0] }
+    }
+    return "\"" + lines.map { String($0) }.joined(separator: "\\n") + "\""
+  }
+
+  /// The journal's own fields and ours, `KEY=value`, as bytes.
+  static func journalFields(_ record: Record, identifier: String) -> [[UInt8]] {
+    var fields = [
+      "MESSAGE=\(record.kind.message)",
+      "PRIORITY=\(record.priority.rawValue)",
+      "MESSAGE_ID=\(record.kind.messageID)",
+      "SYSLOG_IDENTIFIER=\(identifier)",
+      "NODEPASSD_KIND=\(record.kind.rawValue)",
+    ]
+    for field in RecordField.allCases {
+      guard let value = record.fields[field] else { continue }
+      fields.append("NODEPASSD_\(field.rawValue)=\(clipped(value, limit: valueLimit))")
+    }
+    return fields.map { [UInt8]($0.utf8) }
+  }
+}

@@ -1,0 +1,159 @@
+import NodePasswordCore
+import NodePasswordDaemon
+
+/// The options of K3s and RKE2 that decide about the node password (k3s-facts 1.3, 5.1). No other is ever kept: among them
+/// are tokens.
+package enum K3sOption: String, CaseIterable, Hashable, Sendable {
+  case nodeName = "node-name"
+  case withNodeID = "with-node-id"
+  case dataDirectory = "data-dir"
+  case rootless
+  case disableAgent = "disable-agent"
+  case configuration = "config"
+
+  /// Needs no value on the command line.
+  var isFlag: Bool {
+    switch self {
+    case .withNodeID, .rootless, .disableAgent: true
+    case .nodeName, .dataDirectory, .configuration: false
+    }
+  }
+
+  init?(spelled name: some StringProtocol) {
+    switch name {
+    case "c": self = .configuration
+    case "d": self = .dataDirectory
+    default: self.init(rawValue: String(name))
+    }
+  }
+
+  /// Of the environment's variables these three name an option.
+  func variable(of distribution: Distribution) -> String? {
+    switch self {
+    case .nodeName: distribution.environmentVariable("NODE_NAME")
+    case .dataDirectory: distribution.environmentVariable("DATA_DIR")
+    case .configuration: distribution.environmentVariable("CONFIG_FILE")
+    case .withNodeID, .rootless, .disableAgent: nil
+    }
+  }
+}
+
+/// The options that one source sets: the command line, the configuration files or the environment.
+package struct K3sOptions: Hashable, Sendable {
+  package var values: [K3sOption: String]
+
+  package init(_ values: [K3sOption: String] = [:]) { self.values = values }
+
+  /// A command line after the program's name: `--key=value`, `--key value`, with one dash too as Go has it; the last wins.
+  package init(arguments: [String]) {
+    values = [:]
+    var rest = arguments[...]
+    while let argument = rest.popFirst() {
+      if argument == "--" { break }
+      guard argument.hasPrefix("-") else { continue }
+      let name = argument.drop { $0 == "-" }
+      if let equals = name.firstIndex(of: "=") {
+        if let option = K3sOption(spelled: name[..<equals]) {
+          values[option] = String(name[name.index(after: equals)...])
+        }
+      } else if let option = K3sOption(spelled: name) {
+        if option.isFlag { values[option] = "true" } else if let value = rest.popFirst() { values[option] = value }
+      }
+    }
+  }
+
+  /// The configuration file and its drop-ins, in order: the last value of a key wins, and of a list, which `key+` makes of
+  /// it, the last item, since each item is one more `--key=value` (k3s-facts 5.1).
+  package init(configurations: [YAMLNode]) {
+    var lists: [K3sOption: [String]] = [:]
+    for entry in configurations.flatMap({ $0.mapping ?? [] }) {
+      let appends = entry.key.hasSuffix("+")
+      guard let option = K3sOption(spelled: appends ? entry.key.dropLast() : entry.key[...]) else { continue }
+      lists[option] = (appends ? lists[option] ?? [] : []) + Self.texts(of: entry.value)
+    }
+    values = lists.compactMapValues(\.last)
+  }
+
+  /// Among `environment` the variables of that product.
+  package init(environment: [String: String], distribution: Distribution) {
+    values = [:]
+    for option in K3sOption.allCases {
+      if let name = option.variable(of: distribution), let value = environment[name] { values[option] = value }
+    }
+  }
+
+  private static func texts(of node: YAMLNode) -> [String] {
+    switch node.content {
+    case .scalar(let text, let isPlain): [isPlain && ["~", "null", "Null", "NULL"].contains(text) ? "" : text]
+    case .sequence(let items): items.flatMap(texts)
+    case .mapping: []
+    }
+  }
+}
+
+/// The options of all sources: command line before configuration before environment (k3s-facts 5.1). A source that could not
+/// be read hides what the later ones say.
+package struct K3sConfiguration: Hashable, Sendable {
+  package var arguments: Observed<K3sOptions>
+  package var files: Observed<K3sOptions>
+  package var environment: Observed<K3sOptions>
+
+  package init(arguments: Observed<K3sOptions>, files: Observed<K3sOptions>, environment: Observed<K3sOptions>) {
+    self.arguments = arguments
+    self.files = files
+    self.environment = environment
+  }
+
+  package func value(_ option: K3sOption) -> Observed<String> {
+    for source in [arguments, files, environment] {
+      switch source {
+      case .unknown(let obstacle): return .unknown(obstacle)
+      case .present(let options): if let value = options.values[option] { return .present(value) }
+      case .absent: continue
+      }
+    }
+    return .absent
+  }
+
+  /// As Go reads a truth value, and YAML 1.1 in plain text; nonsense, with which K3s would not start, counts as no.
+  package func flag(_ option: K3sOption) -> Observed<Bool> {
+    switch value(option) {
+    case .unknown(let obstacle): .unknown(obstacle)
+    case .absent: .present(false)
+    case .present(let text): .present(["1", "t", "true", "y", "yes", "on"].contains(text.lowercased()))
+    }
+  }
+
+  /// The name the agent presents (k3s-facts 1.3): configured, else the host's; with the node's id where that is asked for.
+  ///
+  /// - Parameters:
+  ///   - nodeID: the text of the `id` file; asked for only where it counts. Absent: no name until K3s has made one.
+  package func nodeName(hostname: Observed<String>, nodeID: () -> Observed<String>) -> Observed<NodeName> {
+    var text: String
+    switch value(.nodeName) {
+    case .present(let name) where !name.isEmpty: text = name
+    case .unknown(let obstacle): return .unknown(obstacle)
+    case .present, .absent:
+      switch hostname {
+      case .present(let name): text = name
+      case .absent: return .absent
+      case .unknown(let obstacle): return .unknown(obstacle)
+      }
+    }
+    switch flag(.withNodeID) {
+    case .unknown(let obstacle): return .unknown(obstacle)
+    case .present(true):
+      switch nodeID() {
+      case .present(let id): text += "-" + id
+      case .absent: return .absent
+      case .unknown(let obstacle): return .unknown(obstacle)
+      }
+    case .present(false), .absent: break
+    }
+    guard let name = NodeName(text) else {
+      return .unknown(
+        Obstacle(.malformed, at: "node name", "“\(JournalText.oneLine(text, limit: 300))” is no node's name"))
+    }
+    return .present(name)
+  }
+}

@@ -1,0 +1,68 @@
+/// What a service unit and its drop-ins say about the process they start (systemd.service(5), systemd.exec(5)).
+package struct UnitText: Hashable, Sendable {
+  /// `ExecStart=`, as written.
+  package private(set) var commands: [String] = []
+  /// `Environment=`, as written.
+  package private(set) var environment: [String] = []
+  /// `EnvironmentFile=`, as written.
+  package private(set) var environmentFiles: [String] = []
+
+  package init() {}
+
+  /// Adds a file on top of those before it: an empty value drops what was there.
+  package mutating func apply(_ text: String) {
+    var section = ""
+    for line in Self.logicalLines(of: text) {
+      if line.hasPrefix("[") {
+        section = line
+        continue
+      }
+      guard section == "[Service]", let equals = line.firstIndex(of: "=") else { continue }
+      let key = line[..<equals].trimmed
+      let value = line[line.index(after: equals)...].trimmed
+      switch key {
+      case "ExecStart": Self.add(value, to: &commands)
+      case "Environment": Self.add(value, to: &environment)
+      case "EnvironmentFile": Self.add(value, to: &environmentFiles)
+      default: break
+      }
+    }
+  }
+
+  private static func add(_ value: String, to list: inout [String]) {
+    if value.isEmpty { list = [] } else { list.append(value) }
+  }
+
+  /// Trimmed, without comments; a backslash at the end of a line joins it with the next, across comments
+  /// (systemd.syntax(7)). K3s's installer writes one argument on each line.
+  private static func logicalLines(of text: String) -> [String] {
+    var lines: [String] = []
+    var begun: String?
+    for raw in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
+      let line = raw.trimmed
+      if line.hasPrefix("#") || line.hasPrefix(";") { continue }
+      let joined = begun.map { "\($0) \(line)" } ?? line
+      if joined.hasSuffix("\\") {
+        begun = String(joined.dropLast())
+      } else {
+        begun = nil
+        if !joined.isEmpty { lines.append(joined) }
+      }
+    }
+    if let begun, !begun.trimmed.isEmpty { lines.append(begun) }
+    return lines
+  }
+}
+
+/// Spaces and tabs.
+enum Blank {
+  static func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
+}
+
+extension StringProtocol {
+  /// Without outer white space.
+  var trimmed: String {
+    let rest = drop(while: \.isWhitespace)
+    return String(rest.dropLast(rest.reversed().prefix(while: \.isWhitespace).count))
+  }
+}
