@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr
 DESTDIR ?=
 SEED ?= 1
+IDLE_MINUTES ?= 10
 SWIFT ?= swift
 SWIFT_BUILD := $(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error
 BIN := .build/release
@@ -14,7 +15,8 @@ DEB_PACKAGES := libsystemd-dev libyaml-dev pkg-config
 
 UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
 PRESET_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system-preset
-CATALOG_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/catalog
+# journalctl reads catalogs from nowhere else.
+CATALOG_DIR := $(DESTDIR)/usr/lib/systemd/catalog
 TMPFILES_DIR := $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/nodepassd
 ETC_DIR := $(DESTDIR)/etc/nodepassd
@@ -76,11 +78,23 @@ sim: build ## Replay one simulated life with its trace: make sim SEED=n
 system-test: build ## Boot a real systemd in a container and test the installed service (root; Debian)
 	Tests/SystemTests/run.sh
 
+.PHONY: bench
+bench: build ## Measure the daemon beside the bare system calls, inotifywait and Python (about 12 minutes)
+	@command -v inotifywait >/dev/null || echo "Without inotifywait (apt-get install inotify-tools) that comparison is left out."
+	$(BIN)/nodepassd-demo bench --idle-minutes $(IDLE_MINUTES)
+
+.PHONY: write-path-test
+write-path-test: build ## End and fail the daemon's writes at each system call (strace)
+	Tests/SystemTests/write-path.sh
+
 .PHONY: install
 install: ## Install below DESTDIR (build first); enable with: systemctl enable --now nodepassd
 	@test -x $(BIN)/nodepassd || { echo "Failed to install: nothing is built yet. Run: make build"; exit 1; }
 	install -D -m 0755 $(BIN)/nodepassd $(DESTDIR)$(PREFIX)/bin/nodepassd
-	install -D -m 0644 systemd/nodepassd.service $(UNIT_DIR)/nodepassd.service
+	install -d -m 0755 $(UNIT_DIR)
+	sed -e 's|/usr/bin/nodepassd|$(PREFIX)/bin/nodepassd|' -e 's|/usr/share/doc|$(PREFIX)/share/doc|' \
+	  systemd/nodepassd.service >$(UNIT_DIR)/nodepassd.service
+	chmod 0644 $(UNIT_DIR)/nodepassd.service
 	install -D -m 0644 systemd/nodepassd.preset $(PRESET_DIR)/80-nodepassd.preset
 	install -D -m 0644 systemd/nodepassd.catalog $(CATALOG_DIR)/nodepassd.catalog
 	install -D -m 0644 systemd/nodepassd.tmpfiles $(TMPFILES_DIR)/nodepassd.conf

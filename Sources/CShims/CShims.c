@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 int nodepassd_rename_noreplace(int old_directory, const char *old_name, int new_directory, const char *new_name) {
   return renameat2(old_directory, old_name, new_directory, new_name, RENAME_NOREPLACE);
@@ -17,6 +18,10 @@ int nodepassd_rename_exchange(int old_directory, const char *old_name, int new_d
 
 int nodepassd_openat(int directory, const char *name, int flags, unsigned int mode) {
   return openat(directory, name, flags, mode);
+}
+
+int nodepassd_own(int path_descriptor, unsigned int user, unsigned int group) {
+  return fchownat(path_descriptor, "", user, group, AT_EMPTY_PATH);
 }
 
 void nodepassd_copy_security_label(const char *path, int file) {

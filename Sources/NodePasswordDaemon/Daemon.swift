@@ -8,6 +8,8 @@ package final class Daemon: Sendable {
   private let executor: Executor
   private let policyLoader: PolicyLoader
   private let reconciler: Mutex<Reconciler>
+  /// Of the acts under way: at most one a subject.
+  private let permits = Mutex<[PassID: Permit]>([:])
 
   package init(ports: Ports, configuration: Reconciler.Configuration) {
     self.ports = ports
@@ -46,7 +48,13 @@ package final class Daemon: Sendable {
     case .count(let pass, let step, let act):
       ports.acts.append(act) { self.send(.counted(pass, step: step, $0.obstacle)) }
     case .perform(let pass, let step, let action, let installation):
-      executor.perform(action, installation) { self.send(.performed(pass, step: step, $0)) }
+      let permit = Permit()
+      permits.withLock { $0[pass] = permit }
+      executor.perform(action, installation, permit) { outcome in
+        self.permits.withLock { _ = $0.removeValue(forKey: pass) }
+        self.send(.performed(pass, step: step, outcome))
+      }
+    case .withdraw(let pass): permits.withLock { $0[pass] }?.withdraw()
     case .close(let act): ports.acts.append(act) { _ in }
     case .record(let record): ports.journal.send(record)
     case .publish(let report): ports.status.publish(report) { _ in }

@@ -80,7 +80,8 @@ package struct EscrowDocument: Sendable {
     if candidates.contains(where: { $0.password.isEqual(to: password) }) { return }
     candidates.append(Candidate(password: password, reason: reason))
     guard candidates.count > Self.candidateLimit else { return }
-    let oldest = candidates.firstIndex { $0.reason != .previousAccepted } ?? candidates.startIndex
+    // Never the one just added: its file is about to be overwritten.
+    let oldest = candidates.dropLast().firstIndex { $0.reason != .previousAccepted } ?? candidates.startIndex
     candidates.remove(at: oldest)
   }
 
@@ -90,10 +91,12 @@ package struct EscrowDocument: Sendable {
     return candidates.contains { $0.password.isEqual(to: password) } ? .matchesCandidate : .differs
   }
 
-  /// The escrow by its facts. Hardware that cannot be read now may be anybody's, so the escrow counts as another's.
+  /// The escrow by its facts.
   package func facts(for identity: MachineIdentity, node name: NodeName?) -> EscrowFacts {
     let owner: EscrowFacts.Owner
-    if identity.hardware.value != machine {
+    if identity.hardware.value == nil {
+      owner = .unknown
+    } else if identity.hardware.value != machine {
       owner = .anotherMachine
     } else if let name, name != node {
       owner = .anotherNode
@@ -128,14 +131,9 @@ package struct EscrowDocument: Sendable {
     Wipe.bytes(&hex)
   }
 
-  /// FNV-1a, 64 bits in hex: tells a torn file, not a forger.
+  /// 64 bits in hex: tells a torn file, not a forger.
   private static func checksum(_ bytes: some Sequence<UInt8>) -> String {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in bytes {
-      hash ^= UInt64(byte)
-      hash &*= 0x0000_0100_0000_01b3
-    }
-    let digits = String(hash, radix: 16)
+    let digits = String(FNV1a.digest(bytes), radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 

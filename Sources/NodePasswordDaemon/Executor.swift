@@ -7,17 +7,19 @@ struct Executor: Sendable {
   let keeper: EscrowKeeper
 
   func perform(
-    _ action: Action, _ installation: Installation, _ completion: @escaping @Sendable (Outcome) -> Void
+    _ action: Action, _ installation: Installation, _ permit: Permit,
+    _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
     ports.passwordFiles.locate(installation)
     switch action {
     case .restorePasswordFile(let expectation): restore(over: expectation, installation, completion)
     case .tightenPasswordFile(let identity): ports.passwordFiles.tighten(identity) { completion(Outcome($0)) }
-    case .removePasswordFile(let identity): ports.passwordFiles.remove(.node, identity) { completion(Outcome($0)) }
-    case .removeStrayFile(let identity): removeStray(identity, completion)
+    case .removePasswordFile(let identity): remove(.node, identity, installation, completion)
+    case .removeStrayFile(let identity): remove(.stray, identity, installation, completion)
     case .acceptIntoEscrow(let identity, let proof): accept(identity, proof, installation, completion)
     case .replaceSecret(let replacement):
-      SecretReplacer(ports: ports, verifier: verifier, keeper: keeper).replace(replacement, installation, completion)
+      SecretReplacer(ports: ports, verifier: verifier, keeper: keeper, permit: permit)
+        .replace(replacement, installation, completion)
     case .sealSecret(let identity): seal(identity, completion)
     }
   }
@@ -59,7 +61,7 @@ struct Executor: Sendable {
       case .absent: completion(.surprised("the password file is gone"))
       case .present(let reading):
         guard reading.identity == identity else { return completion(.surprised("the password file is another by now")) }
-        guard let password = reading.password else { return completion(nil) }
+        guard let password = reading.password ?? reading.salvage else { return completion(nil) }
         keep(password, .displacedByHeal, document) { completion($0) }
       }
     }
@@ -69,36 +71,54 @@ struct Executor: Sendable {
     _ password: NodePassword, _ reason: EscrowDocument.CandidateReason, _ document: EscrowDocument,
     _ completion: @escaping @Sendable (Outcome?) -> Void
   ) {
-    guard document.comparison(with: password) == .differs else { return completion(nil) }
+    switch document.comparison(with: password) {
+    case .matchesAccepted, .matchesCandidate: return completion(nil)
+    case .differs, .nothingToCompare: break
+    }
     var document = document
     document.addCandidate(password, reason)
     keeper.save(document) { answer in completion(answer.obstacle.map { .failed($0) }) }
   }
 
-  // MARK: Stray file
+  // MARK: Remove
 
-  private func removeStray(_ identity: FileIdentity, _ completion: @escaping @Sendable (Outcome) -> Void) {
-    ports.passwordFiles.read(.stray) { answer in
+  private func remove(
+    _ place: PasswordFilePlace, _ identity: FileIdentity, _ installation: Installation,
+    _ completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    ports.passwordFiles.read(place) { answer in
       switch answer.observed() {
       case .unknown(let obstacle): completion(.failed(obstacle))
-      case .absent: completion(.surprised("the stray file is gone"))
+      case .absent: completion(.surprised("the file is gone"))
       case .present(let reading):
-        guard reading.identity == identity else { return completion(.surprised("the stray file is another by now")) }
-        keepStray(reading) { kept in
+        guard reading.identity == identity else { return completion(.surprised("the file is another by now")) }
+        keepRemoved(reading, place == .stray ? .stray : .displacedByHeal, installation) { kept in
           if let outcome = kept { return completion(outcome) }
-          ports.passwordFiles.remove(.stray, identity) { completion(Outcome($0)) }
+          ports.passwordFiles.remove(place, identity) { completion(Outcome($0)) }
         }
       }
     }
   }
 
-  private func keepStray(_ reading: PasswordFileReading, _ completion: @escaping @Sendable (Outcome?) -> Void) {
-    guard let password = reading.password else { return completion(nil) }
+  private func keepRemoved(
+    _ reading: PasswordFileReading, _ reason: EscrowDocument.CandidateReason, _ installation: Installation,
+    _ completion: @escaping @Sendable (Outcome?) -> Void
+  ) {
+    guard let password = reading.password ?? reading.salvage else { return completion(nil) }
     keeper.load { escrow in
       switch escrow {
-      case .absent: completion(.surprised("the escrow is gone"))
       case .unknown(let obstacle): completion(.failed(obstacle))
-      case .present(let holding): keep(password, .stray, holding.document, completion)
+      case .present(let holding):
+        let facts = holding.document.facts(for: installation.identity, node: installation.effectiveName.value)
+        guard facts.owner == .thisMachine else {
+          return completion(.surprised("the escrow is not this machine's, so the password could not be kept in it"))
+        }
+        keep(password, reason, holding.document, completion)
+      case .absent:
+        guard let node = installation.effectiveName.value,
+          let document = EscrowDocument(machine: installation.identity, node: node)
+        else { return completion(.failed(Self.unidentified)) }
+        keep(password, reason, document, completion)
       }
     }
   }
@@ -143,7 +163,8 @@ struct Executor: Sendable {
     case .absent: save(password, proof, binding, in: nil, completion)
     case .present(let holding):
       let owner = holding.document.facts(for: binding.machine, node: binding.node).owner
-      guard owner != .thisMachine else { return save(password, proof, binding, in: holding.document, completion) }
+      if owner == .thisMachine { return save(password, proof, binding, in: holding.document, completion) }
+      if owner == .unknown { return completion(.failed(Self.unidentified)) }
       startAnew(password, proof, binding, RecordKind.escrowForeign, completion)
     }
   }
@@ -156,10 +177,14 @@ struct Executor: Sendable {
     guard proof != .timestamps else {
       return completion(.surprised("timestamps may fill an empty escrow only"))
     }
+    // Nothing is moved before it is sure that something can take its place.
+    guard let document = EscrowDocument(machine: binding.machine, node: binding.node) else {
+      return completion(.failed(Self.unidentified))
+    }
     keeper.setAside { answer in
       if let obstacle = answer.obstacle { return completion(.failed(obstacle)) }
       ports.journal.send(Record(kind, [.outcome: "set-aside"]))
-      save(password, proof, binding, in: nil, completion)
+      save(password, proof, binding, in: document, completion)
     }
   }
 

@@ -94,6 +94,7 @@ package struct Observer: Sendable {
     case .password: .wellFormed(comparison)
     case .empty: .empty
     case .malformed(let malformation): .malformed(malformation)
+    case .unreadable: .unreadable
     }
   }
 

@@ -9,11 +9,26 @@ package struct PolicyLoader: Sendable {
   package func load(_ completion: @escaping @Sendable (PolicyReading) -> Void) {
     source.read { answer in
       switch answer.observed() {
-      case .absent: completion(.accepted(Policy(), origin: Origin.builtIn.file))
+      case .absent: nothingInstalled(completion)
       case .present(let texts): accept(texts, completion)
       case .unknown(let obstacle):
-        let origin = Origin(file: obstacle.place, line: 0, column: 0)
-        reject(PolicyRejection([PolicyDiagnostic(origin, obstacle.detail)]), completion)
+        reject(.init(obstacle), completion)
+      }
+    }
+  }
+
+  /// The built-in defaults stand in for a policy that never was. One that was there and is gone, with all of `/etc`
+  /// perhaps, was somebody's decision (observe mode, say) and stays in force.
+  private func nothingInstalled(_ completion: @escaping @Sendable (PolicyReading) -> Void) {
+    source.readLastGood { last in
+      switch last.observed() {
+      case .absent: completion(.accepted(Policy(), origin: Origin.builtIn.file))
+      case .unknown(let obstacle):
+        reject(.init(obstacle, "no policy is installed, and the last good one cannot be read: "), completion)
+      case .present(let texts):
+        let place = Origin(file: texts.first?.file ?? "policy.yaml", line: 0, column: 0)
+        let message = "the policy in force was removed; install it again (the shipped policy.yaml holds the defaults)"
+        reject(PolicyRejection([PolicyDiagnostic(place, message)]), completion)
       }
     }
   }
@@ -38,5 +53,13 @@ package struct PolicyLoader: Sendable {
       }
       completion(.rejected(rejection, lastGood: policy))
     }
+  }
+}
+
+extension PolicyRejection {
+  /// A policy that cannot even be read.
+  fileprivate init(_ obstacle: Obstacle, _ prefix: String = "") {
+    let origin = Origin(file: obstacle.place, line: 0, column: 0)
+    self.init([PolicyDiagnostic(origin, prefix + obstacle.detail)])
   }
 }

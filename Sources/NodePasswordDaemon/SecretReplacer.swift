@@ -5,6 +5,10 @@ struct SecretReplacer: Sendable {
   let ports: Ports
   let verifier: HashVerifier
   let keeper: EscrowKeeper
+  let permit: Permit
+
+  private static let withdrawn = Outcome.surprised(
+    "a hold-off began, or the policy changed, before anything was touched")
 
   func replace(
     _ replacement: Action.SecretReplacement, _ installation: Installation,
@@ -16,7 +20,7 @@ struct SecretReplacer: Sendable {
       case .success(let password):
         verifier.makeHash(password, salt: ports.entropy.bytes(PasswordHash.saltLength)) { answer in
           switch answer {
-          case .failure(let obstacle): completion(.failed(obstacle))
+          case .failure(let obstacle): completion(.refused(obstacle))
           case .success(let hash):
             let draft = SecretDraft(
               name: replacement.name, type: replacement.type, hash: hash,
@@ -39,12 +43,12 @@ struct SecretReplacer: Sendable {
   ) {
     ports.passwordFiles.read(.node) { answer in
       let file = answer.observed()
-      if let obstacle = file.obstacle { return completion(.failure(Refusal(outcome: .failed(obstacle)))) }
+      if let obstacle = file.obstacle { return completion(.failure(Refusal(outcome: .refused(obstacle)))) }
       guard let reading = file.value, reading.identity == replacement.file, let password = reading.password else {
         return completion(.failure(Refusal(outcome: .surprised("the password file is another by now"))))
       }
       keeper.load { escrow in
-        if let obstacle = escrow.obstacle { return completion(.failure(Refusal(outcome: .failed(obstacle)))) }
+        if let obstacle = escrow.obstacle { return completion(.failure(Refusal(outcome: .refused(obstacle)))) }
         guard let document = escrow.value?.document,
           document.facts(for: installation.identity, node: replacement.node).isUsable,
           document.comparison(with: password) == .matchesAccepted
@@ -60,13 +64,17 @@ struct SecretReplacer: Sendable {
     _ replacement: Action.SecretReplacement, _ draft: SecretDraft, _ password: NodePassword,
     _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
-    guard let old = replacement.old else { return create(draft, password, completion) }
+    guard let old = replacement.old else {
+      return permit.stands ? create(draft, password, completion) : completion(Self.withdrawn)
+    }
     // The rehearsal: what would stop the create (quota, webhook, rights) must be known before the name is free.
     ports.secrets.create(draft, dryRun: true) { answer in
       switch answer {
-      case .failure(let obstacle): completion(.failed(obstacle))
+      case .failure(let obstacle): completion(.refused(obstacle))
       case .success(.created): completion(.surprised("the Secret is gone"))
       case .success(.alreadyExists):
+        // From the delete on there is no way back: the name must not stay free.
+        guard permit.stands else { return completion(Self.withdrawn) }
         ports.secrets.delete(old, dryRun: false) { answer in
           switch answer {
           case .failure(let obstacle): completion(.failed(obstacle))

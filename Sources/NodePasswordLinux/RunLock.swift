@@ -12,8 +12,14 @@ package struct RunLock: Sendable {
     if mkdir(directory, 0o755) != 0, errno != EEXIST {
       return .failure(.system(errno, at: directory))
     }
-    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { return .failure(.system(errno, at: path)) }
+    // Whoever could read it could hold a lock on it, and nodepassd would never start.
+    guard fchmod(descriptor, 0o600) == 0 else {
+      let cause = errno
+      close(descriptor)
+      return .failure(.system(cause, at: path))
+    }
     var lock = record(F_WRLCK)
     guard fcntl(descriptor, F_SETLK, &lock) == 0 else {
       let cause = errno
@@ -33,18 +39,34 @@ package struct RunLock: Sendable {
 
   package func release() { close(descriptor) }
 
-  /// A daemon lives and holds the lock.
-  package static func isHeld(_ path: String) -> Bool { holder(path) != nil }
+  package enum Holder: Hashable, Sendable {
+    /// A living daemon, by its process ID.
+    case process(Int32)
+    case nobody
+    /// The lock is not ours to ask; or its holder has no process ID that means anything here.
+    case unknown
+  }
 
-  /// The process ID of the living daemon.
-  package static func holder(_ path: String) -> Int32? {
+  /// Who holds the lock. Asks only: a test that took it could make a daemon that starts just now believe that it is the
+  /// second.
+  package static func holder(_ path: String) -> Holder {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-    guard descriptor >= 0 else { return nil }
+    guard descriptor >= 0 else { return errno == ENOENT || errno == ENOTDIR ? .nobody : .unknown }
     defer { close(descriptor) }
-    // Asks only: a test that took the lock could make a daemon that starts just now believe that it is the second.
     var lock = record(F_WRLCK)
-    guard fcntl(descriptor, F_GETLK, &lock) == 0, lock.l_type != Int16(F_UNLCK) else { return nil }
-    return lock.l_pid
+    guard fcntl(descriptor, F_GETLK, &lock) == 0 else { return .unknown }
+    if lock.l_type == Int16(F_UNLCK) { return .nobody }
+    return lock.l_pid > 0 ? .process(lock.l_pid) : .unknown
+  }
+
+  /// Whether a daemon lives, as far as the caller may know: where the lock is not its to ask, by the process ID that the
+  /// daemon published.
+  package static func isHeld(_ path: String, publishedBy pid: Int32?) -> Bool {
+    switch holder(path) {
+    case .process: true
+    case .nobody: false
+    case .unknown: pid.map { $0 > 0 && (kill($0, 0) == 0 || errno == EPERM) } ?? false
+    }
   }
 
   /// The whole file.

@@ -14,8 +14,9 @@ final class DaemonProcess: Sendable {
   private let entries = Mutex<[Entry]>([])
   private let queue = DispatchQueue(label: "daemon-output")
 
+  /// - Parameter environment: `NAME=value`, beside this process's own.
   /// - Throws: where the binary cannot be started.
-  init(binary: String, arguments: [String]) throws {
+  init(binary: String, arguments: [String], environment: [String] = []) throws {
     var pipe: [Int32] = [0, 0]
     guard Glibc.pipe(&pipe) == 0 else { throw StartFailure(cause: String(cString: strerror(errno))) }
     var actions = posix_spawn_file_actions_t()
@@ -27,12 +28,28 @@ final class DaemonProcess: Sendable {
     var child: pid_t = 0
     let words: [UnsafeMutablePointer<CChar>?] = ([binary] + arguments).map { strdup($0) } + [nil]
     defer { words.forEach { free($0) } }
-    let status = posix_spawn(&child, binary, &actions, nil, words, environ)
+    var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) }
+    defer { variables.forEach { free($0) } }
+    let status = Self.withEnvironment(beside: &variables) { posix_spawn(&child, binary, &actions, nil, words, $0) }
     close(pipe[1])
     guard status == 0 else { throw StartFailure(cause: String(cString: strerror(status))) }
     pid = child
     let output = pipe[0]
     queue.async { @Sendable in self.follow(output) }
+  }
+
+  private static func withEnvironment(
+    beside variables: inout [UnsafeMutablePointer<CChar>?],
+    _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Int32
+  ) -> Int32 {
+    var all = variables
+    var next = environ
+    while let variable = next.pointee {
+      all.append(variable)
+      next += 1
+    }
+    all.append(nil)
+    return all.withUnsafeMutableBufferPointer { buffer in buffer.baseAddress.map(body) ?? EINVAL }
   }
 
   struct StartFailure: Error, CustomStringConvertible {

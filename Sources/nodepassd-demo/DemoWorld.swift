@@ -15,18 +15,24 @@ final class DemoWorld {
   static let machineID = "5e1f0c3a7b9d4e6f8a2c4d6e8f0a1b2c"
   static let bootID = "0b0c7c1e-6d52-4a55-9d0e-6b1f4a2d9c11"
 
-  init() throws {
-    var template = Array("/tmp/nodepassd-demo-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil, let node = NodeName("demo-1") else {
-      throw DaemonProcess.StartFailure(cause: String(cString: strerror(errno)))
-    }
-    name = node
-    let root = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  /// What a world may have otherwise than the demonstration's.
+  struct Setting {
+    /// Where the private root is made; benchmarks want a real disk.
+    var place = "/tmp"
+    var hasServerRole = true
+    /// `nil`: what the daemon has built in.
+    var policy: String?
+    /// For the daemon, `NAME=value`.
+    var environment: [String] = []
+  }
+
+  init(_ setting: Setting = Setting()) throws {
+    let (root, node) = try Self.makeRoot(setting)
     self.root = root
-    try Self.furnish(root, node)
+    name = node
     let server = try StandIn.start()
     standIn = server
-    try server.writeKubeconfig(to: root + "/etc/rancher/k3s/k3s.yaml")
+    if setting.hasServerRole { try server.writeKubeconfig(to: root + "/etc/rancher/k3s/k3s.yaml") }
     let address = MachineAddress.first
     let agent = JoiningAgent(
       files: AgentFiles(root: root),
@@ -42,7 +48,18 @@ final class DemoWorld {
     heartbeat.schedule(deadline: .now() + 10, repeating: 10)
     heartbeat.activate()
     daemon = try DaemonProcess(
-      binary: try Self.daemonBinary(), arguments: ["run", "--root", root, "--log", "both"])
+      binary: try Self.daemonBinary(), arguments: ["run", "--root", root, "--log", "both"],
+      environment: setting.environment)
+  }
+
+  static func makeRoot(_ setting: Setting) throws -> (root: String, node: NodeName) {
+    var template = Array((setting.place + "/nodepassd-demo-XXXXXX").utf8CString)
+    guard mkdtemp(&template) != nil, let node = NodeName("demo-1") else {
+      throw DaemonProcess.StartFailure(cause: String(cString: strerror(errno)))
+    }
+    let root = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    try furnish(root, node, setting)
+    return (root, node)
   }
 
   /// What the kubelet does once its agent has joined: its Node, its status, its lease.
@@ -53,13 +70,17 @@ final class DemoWorld {
     if case .failure(let obstacle) = outcome { DemoOutput.write("  the kubelet's heartbeat failed: \(obstacle)\n") }
   }
 
-  /// The files of a server with an agent that has never joined, and the marks a machine is known by.
-  private static func furnish(_ root: String, _ name: NodeName) throws {
+  /// The files of a machine with an agent that has never joined, and the marks a machine is known by.
+  private static func furnish(_ root: String, _ name: NodeName, _ setting: Setting) throws {
     for directory in [
-      "/etc/rancher/k3s", "/var/lib/rancher/k3s/server/cred", "/var/lib/rancher/k3s/agent", "/sys/class/dmi/id",
-      "/proc/sys/kernel/random", "/etc/nodepassd", "/var/lib/nodepassd", "/run/nodepassd",
+      "/etc/rancher/k3s", "/var/lib/rancher/k3s/agent", "/sys/class/dmi/id", "/proc/sys/kernel/random",
+      "/etc/nodepassd", "/var/lib/nodepassd", "/run/nodepassd",
     ] {
       try DemoFiles.makeDirectories(root + directory)
+    }
+    if setting.hasServerRole { try DemoFiles.makeDirectories(root + "/var/lib/rancher/k3s/server/cred") }
+    if let policy = setting.policy {
+      try DemoFiles.write(policy, to: root + "/etc/nodepassd/policy.yaml", mode: 0o644)
     }
     try DemoFiles.write("node-name: \(name)\n", to: root + "/etc/rancher/k3s/config.yaml", mode: 0o600)
     try DemoFiles.write(machineID + "\n", to: root + "/etc/machine-id", mode: 0o644)

@@ -20,7 +20,7 @@ struct Explain: ParsableCommand {
   func run() throws {
     let wiring = Wiring(root: root.root, kubeconfig: kubeconfig, log: .stderr)
     defer { wiring.shutDown() }
-    let answer = try Inquiry(wiring: wiring).answer()
+    let answer = try Inquiry(wiring: wiring, paths: Paths(root: root.root)).answer()
     if let node, answer.node != NodeName(node)?.rawValue {
       Console.complain(
         "“\(node)” is not this machine's node (\(answer.node ?? "its name is not known")); run explain on that machine")
@@ -35,6 +35,7 @@ struct Explain: ParsableCommand {
 /// Looks once and runs the planner, as the daemon would.
 private struct Inquiry {
   let wiring: Wiring
+  let paths: Paths
 
   func answer() throws -> ExplainAnswer {
     let policy = try policy()
@@ -82,7 +83,23 @@ private struct Inquiry {
       }
     var circumstances = Circumstances(policy: policy, history: history, holdOffUntil: now.monotonic, now: now)
     circumstances.installation = installation
+    takeOverPauses(&circumstances)
     return circumstances
+  }
+
+  /// What the running daemon waits for would stop it here too.
+  private func takeOverPauses(_ circumstances: inout Circumstances) {
+    guard case .success(let report) = FileStatusFile.read(paths.statusFile),
+      RunLock.isHeld(paths.lockFile, publishedBy: report.pid)
+    else { return }
+    let now = circumstances.now
+    for pause in report.pauses where pause.until > now.wall {
+      let moment = now.monotonic + (pause.until - now.wall)
+      switch pause.reason {
+      case .holdOff: circumstances.holdOffUntil = moment
+      case .collision: circumstances.collisionUntil = moment
+      }
+    }
   }
 
   /// One look cannot tell how long a file has rested; it is taken for settled, so that the answer is about the drift.

@@ -11,9 +11,15 @@ struct Reload: ParsableCommand {
   @OptionGroup var root: RootOption
 
   func run() throws {
-    guard let pid = RunLock.holder(Paths(root: root.root).lockFile) else {
-      Console.complain("Failed to reload: nodepassd does not run")
+    let pid: Int32
+    switch RunLock.holder(Paths(root: root.root).lockFile) {
+    case .process(let holder): pid = holder
+    case .nobody:
+      Console.complain("Failed to reload: nodepassd does not run; start it: systemctl start nodepassd")
       throw ExitCode(StatusReport.Verdict.unknown.exitCode)
+    case .unknown:
+      Console.complain("Failed to reload: whether nodepassd runs cannot be seen; run this as the user it runs as")
+      throw ExitCode(ExitStatus.notPermitted)
     }
     guard kill(pid, SIGHUP) == 0 else {
       Console.complain("Failed to reload: \(String(cString: strerror(errno)))")

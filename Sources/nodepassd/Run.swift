@@ -31,6 +31,7 @@ struct Run: ParsableCommand {
       Console.complain("Failed to start: \(obstacle)")
       throw ExitCode(obstacle.kind == .permissionDenied ? ExitStatus.notPermitted : EXIT_FAILURE)
     }
+    AtomicFile.sweep(paths)
     serve(keeping: lock)
   }
 

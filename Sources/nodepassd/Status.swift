@@ -15,12 +15,12 @@ struct Status: ParsableCommand {
     let paths = Paths(root: root.root)
     switch FileStatusFile.read(paths.statusFile) {
     case .failure(let obstacle):
-      let isRunning = RunLock.isHeld(paths.lockFile)
+      let isRunning = RunLock.isHeld(paths.lockFile, publishedBy: nil)
       Renderer.render(StatusAnswer(isRunning: isRunning, problem: "\(obstacle)"), as: format.output)
       throw ExitCode(
         obstacle.kind == .permissionDenied ? ExitStatus.notPermitted : StatusReport.Verdict.unknown.exitCode)
     case .success(let report):
-      let isRunning = RunLock.isHeld(paths.lockFile)
+      let isRunning = RunLock.isHeld(paths.lockFile, publishedBy: report.pid)
       let age = Int64(time(nil)) - report.publishedAt.seconds
       Renderer.render(StatusAnswer(isRunning: isRunning, report: report, ageSeconds: age), as: format.output)
       throw ExitCode(isRunning ? report.verdict.exitCode : StatusReport.Verdict.unknown.exitCode)
@@ -56,7 +56,7 @@ private struct StatusAnswer: Answer {
     return [
       "\(name): \(report.verdict.rawValue)",
       "  nodepassd \(report.version), pid \(report.pid), \(report.mode.rawValue) mode, policy: \(report.policyOrigin)",
-      "  last change of status \(seen)",
+      "  status published \(seen)",
     ]
   }
 

@@ -30,7 +30,30 @@ import Testing
   }
 
   @Test func madeForTheFirstTime() {
-    #expect(proven([look(Fixture.file, .absent), look(Fixture.file, new)]) == Fixture.file)
+    let younger = Observed.present(Fixture.certificates(2, modified: Fixture.file.changeTime + 1))
+    #expect(proven([look(Fixture.file, .absent), look(Fixture.file, younger)]) == Fixture.file)
+    #expect(
+      proven([look(Fixture.file, .absent), look(Fixture.file, new)]) == nil,
+      "a data directory that is mounted late brings old certificates")
+  }
+
+  @Test func movedAwayAndBackIsNotReplaced() {
+    #expect(proven([look(Fixture.file, old), look(Fixture.file, .absent), look(Fixture.file, old)]) == nil)
+    #expect(
+      proven([look(Fixture.otherFile, old), look(Fixture.file, .absent), look(Fixture.file, old)]) == nil,
+      "the last pair seen is remembered over a new file too")
+    #expect(proven([look(Fixture.file, old), look(Fixture.file, .absent), look(Fixture.file, new)]) == Fixture.file)
+  }
+
+  @Test func afterAClockStepFirstCertificatesProveNothing() {
+    var memory = MachineMemory()
+    memory.note(look(Fixture.file, .absent), at: Fixture.start)
+    memory.forgetCertificates()
+    memory.note(look(Fixture.file, .absent), at: Fixture.start)
+    memory.note(look(Fixture.file, .present(Fixture.certificates(2, modified: .max))), at: Fixture.start)
+    #expect(memory.provenFile == nil)
+    memory.note(look(Fixture.file, .present(Fixture.certificates(3))), at: Fixture.start)
+    #expect(memory.provenFile == Fixture.file, "but another pair after that does")
   }
 
   @Test func oneOfTwoIsNoProof() {
@@ -52,9 +75,31 @@ import Testing
     #expect(proven([look(Fixture.file, old), look(Fixture.file, new), gone]) == nil)
   }
 
-  @Test func certificatesThatCouldNotBeSeenProveNothing() {
-    #expect(
-      proven([look(Fixture.file, old), look(Fixture.file, .unknown(Fixture.obstacle)), look(Fixture.file, new)]) == nil)
+  /// K3s writes certificates in place, so a look may find them half-written.
+  @Test func certificatesThatCouldNotBeSeenAreNeitherOldNorNew() {
+    let unseen = Observed<CertificatePair>.unknown(Fixture.obstacle)
+    #expect(proven([look(Fixture.file, old), look(Fixture.file, unseen)]) == nil)
+    #expect(proven([look(Fixture.file, old), look(Fixture.file, unseen), look(Fixture.file, old)]) == nil)
+    #expect(proven([look(Fixture.file, old), look(Fixture.file, unseen), look(Fixture.file, new)]) == Fixture.file)
+  }
+
+  @Test(arguments: Action.Proof.allCases) func nothingIsKeptWhileTheMachineIsNotKnown(_ proof: Action.Proof) {
+    var seen = look(Fixture.file, .present(Fixture.certificates(2, modified: .max)))
+    seen.passwordFile = .present(PasswordFileFacts(identity: Fixture.file, shape: .wellFormed(.nothingToCompare)))
+    var circumstances = Fixture.circumstances(server: proof == .hash)
+    circumstances.machine.provenFile = proof == .certificates ? Fixture.file : nil
+    circumstances.verdicts = Fixture.node()
+    func upkeep() -> [Action] { Planner.plan(for: .machine(seen), circumstances).upkeep }
+    seen.installation = .present(Fixture.installation(server: proof == .hash))
+    seen.escrow = .absent
+    #expect(upkeep() == [.acceptIntoEscrow(Fixture.file, proof: proof)])
+    seen.escrow = .present(EscrowFacts(hasAccepted: false, owner: .unknown, confirmations: 0, candidates: 1))
+    #expect(upkeep().isEmpty, "L3: whose escrow it is is not known")
+    seen.escrow = .absent
+    var nameless = Fixture.installation(server: proof == .hash)
+    nameless.certificateName = .unknown(Fixture.obstacle)
+    seen.installation = .present(nameless)
+    #expect(upkeep().isEmpty, "a certificate that is being written names nobody")
   }
 
   @Test func aHalfWrittenFileIsNotTakenYet() {

@@ -13,7 +13,6 @@ import Testing
     #expect(history.spentUntil(.local, rate, at: Fixture.wall + .seconds(200)) == Fixture.wall + .seconds(600))
     #expect(history.spentUntil(.local, rate, at: Fixture.wall + .seconds(599)) != nil)
     #expect(history.spentUntil(.local, rate, at: Fixture.wall + .seconds(600)) == nil)
-    #expect(history.used(.local, within: rate, at: Fixture.wall + .seconds(600)) == 2)
   }
 
   /// However many acts there were: at the moment a budget names, there is room.
@@ -23,7 +22,7 @@ import Testing
     let now = Fixture.wall + .seconds(700)
     let history = ActHistory(acts.sorted { $0.at < $1.at }, at: now)
     guard let free = history.spentUntil(.local, rate, at: now) else {
-      #expect(history.used(.local, within: rate, at: now) < rate.acts)
+      #expect(acts.count { now - $0.at < rate.per } < rate.acts)
       return
     }
     #expect(free > now)
@@ -50,9 +49,21 @@ import Testing
 
   @Test func anIntentIsOpenUntilEndedOrOld() {
     var history = ActHistory([act(0, .node(Fixture.name))], at: Fixture.wall)
-    #expect(history.hasOpenIntent(.node(Fixture.name), at: Fixture.wall + .seconds(119)))
-    #expect(!history.hasOpenIntent(.node(Fixture.name), at: Fixture.wall + .seconds(120)))
+    #expect(history.hasOpenIntent(.node(Fixture.name), holdOff: .zero, at: Fixture.wall + .seconds(119)))
+    #expect(!history.hasOpenIntent(.node(Fixture.name), holdOff: .zero, at: Fixture.wall + .seconds(120)))
     history.note(act(1, .node(Fixture.name), .ended))
-    #expect(!history.hasOpenIntent(.node(Fixture.name), at: Fixture.wall + .seconds(2)))
+    #expect(!history.hasOpenIntent(.node(Fixture.name), holdOff: .zero, at: Fixture.wall + .seconds(2)))
+  }
+
+  @Test func attemptsDoNotRenewAnIntent() {
+    var history = ActHistory([act(0, .node(Fixture.name))], at: Fixture.wall)
+    for second in stride(from: Int64(10), to: 200, by: 10) { history.note(act(second, .node(Fixture.name))) }
+    #expect(!history.hasOpenIntent(.node(Fixture.name), holdOff: .zero, at: Fixture.wall + .seconds(200)))
+  }
+
+  @Test func aClockSetForwardRefillsNothing() {
+    var history = ActHistory([act(0), act(1), act(2)], at: Fixture.wall + .seconds(2))
+    history.shift(by: .seconds(86_400))
+    #expect(history.spentUntil(.local, rate, at: Fixture.wall + .seconds(86_403)) != nil)
   }
 }

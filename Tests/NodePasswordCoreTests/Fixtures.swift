@@ -22,8 +22,7 @@ enum Fixture {
 
   static func certificates(_ generation: UInt64, modified: Int64 = 500) -> CertificatePair {
     CertificatePair(
-      serving: FileIdentity(device: 1, inode: 20, changeTime: Int64(generation), size: 1),
-      client: FileIdentity(device: 1, inode: 21, changeTime: Int64(generation), size: 1), oldestModification: modified)
+      serving: ContentDigest(2 * generation), client: ContentDigest(2 * generation + 1), oldestModification: modified)
   }
 
   static let escrow = EscrowFacts(hasAccepted: true, owner: .thisMachine, confirmations: 2, candidates: 0)

@@ -9,7 +9,7 @@ import Testing
   }
 
   static let shapes: [Observed<PasswordFileFacts.Shape>] =
-    [.absent, .unknown(Fixture.obstacle), .present(.empty)]
+    [.absent, .unknown(Fixture.obstacle), .present(.empty), .present(.unreadable)]
     + PasswordFileFacts.Malformation.allCases.map { .present(.malformed($0)) }
     + Comparison.allCases.map { .present(.wellFormed($0)) }
 
@@ -99,7 +99,7 @@ import Testing
       }
       checkUpkeep(plan, state)
     }
-    #expect(states == 14 * 8 * 2 * 32 * 16)
+    #expect(states == 16 * 8 * 2 * 32 * 16)
     #expect(acting > 1_000, "a table in which nothing is done proves nothing")
   }
 

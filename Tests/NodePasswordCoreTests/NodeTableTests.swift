@@ -139,9 +139,13 @@ import Testing
     circumstances.history.note(
       Act(at: Fixture.wall, kind: .node(Fixture.name), phase: .begun, word: "replace-secret"))
     #expect(MachineGoldenTests.describe(Planner.plan(for: .node(observation), circumstances)) == "act replace-secret")
-    circumstances.now = Now(monotonic: Fixture.start, wall: Fixture.wall + .seconds(121))
+    circumstances.now = Now(monotonic: Fixture.start, wall: Fixture.wall + .seconds(209))
+    #expect(
+      MachineGoldenTests.describe(Planner.plan(for: .node(observation), circumstances)) == "act replace-secret",
+      "the hold-off of a restart is not held against it")
+    circumstances.now = Now(monotonic: Fixture.start, wall: Fixture.wall + .seconds(211))
     #expect(
       MachineGoldenTests.describe(Planner.plan(for: .node(observation), circumstances)) == "wait budget",
-      "intents expire after two minutes")
+      "intents expire after two minutes and the hold-off")
   }
 }

@@ -40,7 +40,7 @@ import Testing
         "policy.yaml:7:9: `do`: `restor-password-file` is not known here; did you mean `restore-password-file`?",
         "policy.yaml:8:5: a part of `rules` has no `name`",
         "policy.yaml:8:12: `drift` is an empty list, which matches nothing",
-        "policy.yaml:10:26: `acts`: must be 1 to 10000, not 0",
+        "policy.yaml:10:26: `acts`: must be 1 to 1000, not 0",
         "policy.yaml:10:46: `share`: must be 1% to 100%, not `200%`",
         "policy.yaml:11:19: `settle`: must be a number with a unit (ms, s, m, h, d), as in 250ms or 10m, not `1`",
       ])

@@ -16,6 +16,9 @@ int nodepassd_rename_exchange(int old_directory, const char *old_name, int new_d
 /* open(2) relative to a directory, with a mode: a descriptor, or -1 with errno. */
 int nodepassd_openat(int directory, const char *name, int flags, unsigned int mode);
 
+/* fchownat(2) of the file that an O_PATH descriptor names: 0, or -1 with errno. */
+int nodepassd_own(int path_descriptor, unsigned int user, unsigned int group);
+
 /* Copies the SELinux label of the file at path to an open file, where both have one. */
 void nodepassd_copy_security_label(const char *path, int file);
 

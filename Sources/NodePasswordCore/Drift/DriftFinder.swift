@@ -82,7 +82,12 @@ private struct MachineSearch {
       case .empty:
         return [contents(.passwordFileEmpty, "the file holds nothing; the server answers 400 for ever", facts)]
       case .malformed(let malformation):
-        return [contents(.passwordFileMalformed, "the file cannot be a password: \(malformation.rawValue)", facts)]
+        let detail = "the file cannot be a password: \(malformation.rawValue)"
+        if let reason = malformation.whyNotReplaced {
+          return [Finding(.passwordFileMalformed, detail, .undecided(reason))]
+        }
+        return [contents(.passwordFileMalformed, detail, facts)]
+      case .unreadable: return []
       case .wellFormed(let comparison):
         switch comparison {
         case .matchesAccepted, .nothingToCompare: return []
@@ -168,4 +173,15 @@ private struct MachineSearch {
   }
 
   private static let behindLink = "the password is kept behind a link, which is never replaced"
+}
+
+extension PasswordFileFacts.Malformation {
+  /// Law L7 and what is not ours to remove: an attempt would only fail, again and again.
+  fileprivate var whyNotReplaced: String? {
+    switch self {
+    case .symbolicLink: "a symbolic link is never replaced; put a regular file in its place yourself"
+    case .fullDirectory: "a directory with something in it is never removed; move it away yourself"
+    default: nil
+    }
+  }
 }

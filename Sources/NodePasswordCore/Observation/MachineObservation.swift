@@ -50,9 +50,13 @@ package struct Installation: Hashable, Sendable {
     self.identity = identity
   }
 
-  /// The name this machine goes by: the certificate's where there is one, since it was accepted; else the configured one.
+  /// The name this machine goes by: the certificate's where there is one, since it was accepted; else the configured
+  /// one. A certificate that cannot be read (K3s writes it in place) leaves the name unknown (law L3).
   package var effectiveName: Observed<NodeName> {
-    if case .present = certificateName { certificateName } else { nodeName }
+    switch certificateName {
+    case .present, .unknown: certificateName
+    case .absent: nodeName
+    }
   }
 }
 
@@ -82,6 +86,8 @@ package struct PasswordFileFacts: Hashable, Sendable {
     /// Nothing but white space: the server answers 400 for ever (k3s-facts 1.1).
     case empty
     case malformed(Malformation)
+    /// Another's file, which we may not open: nothing is known of its contents.
+    case unreadable
   }
 
   package enum Malformation: String, Hashable, Sendable, CaseIterable {
@@ -91,6 +97,7 @@ package struct PasswordFileFacts: Hashable, Sendable {
     /// Another control byte, which Go refuses to send in a header.
     case controlByte = "control-byte"
     case directory
+    case fullDirectory = "directory-with-contents"
     case symbolicLink = "symbolic-link"
     /// A FIFO, a socket or a device.
     case special
@@ -128,6 +135,8 @@ package struct EscrowFacts: Hashable, Sendable {
     case thisMachine = "this-machine"
     case anotherMachine = "another-machine"
     case anotherNode = "another-node"
+    /// This machine's hardware cannot be read now, so the escrow is neither used nor displaced (law L3).
+    case unknown
   }
 
   package var hasAccepted: Bool
@@ -149,12 +158,13 @@ package struct EscrowFacts: Hashable, Sendable {
 
 /// `serving-kubelet.crt` and `client-kubelet.crt` below `<data-dir>/agent`: written anew at each accepted start (k3s-facts 1.6).
 package struct CertificatePair: Hashable, Sendable {
-  package var serving: FileIdentity
-  package var client: FileIdentity
+  /// By contents: `chmod`, a move or a remount does not make another certificate.
+  package var serving: ContentDigest
+  package var client: ContentDigest
   /// Nanoseconds since 1970; the older of the two modification times.
   package var oldestModification: Int64
 
-  package init(serving: FileIdentity, client: FileIdentity, oldestModification: Int64) {
+  package init(serving: ContentDigest, client: ContentDigest, oldestModification: Int64) {
     self.serving = serving
     self.client = client
     self.oldestModification = oldestModification

@@ -8,8 +8,8 @@ package enum Acceptance {
     _ machine: MachineObservation, _ circumstances: Circumstances
   ) -> (upkeep: [Action], possibleFrom: Moment?) {
     guard circumstances.policy.escrow != .none, case .present(let installation) = machine.installation,
-      installation.hasAgentRole, case .present(let facts) = machine.passwordFile,
-      case .wellFormed(let comparison) = facts.shape
+      installation.hasAgentRole, case .present = installation.effectiveName,
+      case .present(let facts) = machine.passwordFile, case .wellFormed(let comparison) = facts.shape
     else { return ([], nil) }
     let proof =
       installation.hasServerRole
@@ -45,12 +45,13 @@ package enum Acceptance {
   ) -> Bool {
     // What cannot be read for the moment may be whole; what is damaged will be set aside, not lost.
     if let obstacle = escrow.obstacle, obstacle.kind != .malformed { return false }
+    if escrow.value?.owner == .unknown { return false }
     switch proof {
     case .timestamps:
       // Only an escrow that is known to be empty may be filled by timestamps.
       switch escrow {
       case .absent: return true
-      case .present(let facts): return !facts.hasAccepted
+      case .present(let facts): return !facts.hasAccepted && facts.owner == .thisMachine
       case .unknown: return false
       }
     case .hash:

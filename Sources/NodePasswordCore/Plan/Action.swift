@@ -86,6 +86,8 @@ package enum Outcome: Hashable, Sendable {
   /// A precondition did not hold any more; nothing was changed.
   case surprised(String)
   case failed(Obstacle)
+  /// It failed before anything was changed: nothing is left to be finished.
+  case refused(Obstacle)
   /// A Secret of that name was there first, and its hash is not ours (design 5: a lost race is alarmed).
   case lostRace(String)
 }

@@ -46,6 +46,7 @@ package enum ActionMaker {
       case .thisMachine: return nil
       case .anotherMachine: return "the escrow belongs to another machine: this one looks like a clone"
       case .anotherNode: return "the escrow belongs to another node name"
+      case .unknown: return "this machine's hardware cannot be read, so whose escrow it is is not known"
       }
     }
   }

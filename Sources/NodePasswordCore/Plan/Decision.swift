@@ -43,7 +43,7 @@ package struct Plan: Hashable, Sendable {
   /// Bookkeeping of our own, allowed in every mode (law L9).
   package var upkeep: [Action]
   package var decisions: [Decision]
-  /// When upkeep that has to wait for the file to rest may be possible.
+  /// When to look again whatever the decisions say: upkeep may be possible then, or a heartbeat seen.
   package var upkeepFrom: Moment?
 
   package init(upkeep: [Action] = [], decisions: [Decision] = [], upkeepFrom: Moment? = nil) {

@@ -1,7 +1,7 @@
 /// Decides: findings × policy × safeguards → plan. Pure.
 package enum Planner {
   package static func plan(for observation: Observation, _ circumstances: Circumstances) -> Plan {
-    switch observation {
+    switch circumstances.policy.escrow == .none ? observation.withoutEscrow : observation {
     case .machine(let machine): plan(for: machine, circumstances)
     case .node(let node): plan(for: node, circumstances)
     }
@@ -21,7 +21,13 @@ package enum Planner {
 
   private static func plan(for node: NodeObservation, _ circumstances: Circumstances) -> Plan {
     let findings = DriftFinder.find(in: node, memory: circumstances.node, at: circumstances.now.monotonic)
-    return Plan(decisions: findings.map { decide($0, .node(node), circumstances) })
+    var plan = Plan(decisions: findings.map { decide($0, .node(node), circumstances) })
+    let now = circumstances.now.monotonic
+    // A heartbeat may return while the decision stands as it was.
+    if !findings.isEmpty, circumstances.node.isLive(at: now) == nil, circumstances.node.isStillSilent {
+      plan.upkeepFrom = now + Safeguard.heartbeatInterval
+    }
+    return plan
   }
 
   /// A restored file is 0600 already, and has another identity than the one a second step would name.
@@ -50,16 +56,18 @@ package enum Planner {
   private static func verdict(
     _ finding: Finding, _ rule: Rule?, _ observation: Observation, _ circumstances: Circumstances
   ) -> Decision.Verdict {
-    switch finding.readiness {
-    case .waiting(let wait, let until): return .wait(wait, until: until, wait.explanation)
-    case .undecided(let reason): return .hold(reason)
-    case .ready: break
-    }
+    // What will be known in a moment may turn out to be nothing.
+    if case .waiting(let wait, let until?) = finding.readiness { return .wait(wait, until: until, wait.explanation) }
     guard let rule else { return .report("no rule names this drift") }
     switch rule.remedy {
     case .report: return .report("rule “\(rule.name)” says so")
     case .hold: return .hold("rule “\(rule.name)” says to wait for a person")
     default: break
+    }
+    switch finding.readiness {
+    case .waiting(let wait, let until): return .wait(wait, until: until, wait.explanation)
+    case .undecided(let reason): return .hold(reason)
+    case .ready: break
     }
     if !rule.condition.isEmpty {
       return .wait(.condition, until: nil, "the rule's `if` asks for refused joins, and none have been seen")
@@ -68,6 +76,28 @@ package enum Planner {
     case .impossible(let reason): return .hold(reason)
     case .possible(let action):
       return Safeguard.veto(action, observation, circumstances) ?? .act(action)
+    }
+  }
+}
+
+extension Observation {
+  /// As if there were no escrow: a policy that keeps none must not act on what an earlier one kept.
+  fileprivate var withoutEscrow: Observation {
+    switch self {
+    case .machine(var machine):
+      machine.escrow = .absent
+      machine.passwordFile = machine.passwordFile.map { facts in
+        guard case .wellFormed = facts.shape else { return facts }
+        var facts = facts
+        facts.shape = .wellFormed(.nothingToCompare)
+        return facts
+      }
+      return .machine(machine)
+    case .node(var node):
+      node.fileComparison = .nothingToCompare
+      node.escrowVerdict = .absent
+      node.escrowObstacle = nil
+      return .node(node)
     }
   }
 }

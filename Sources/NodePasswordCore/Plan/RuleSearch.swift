@@ -51,7 +51,7 @@ package enum RuleSearch {
     if let installation = circumstances.installation, !installation.hasServerRole {
       return selector.roles.contains(.worker)
     }
-    guard let labels = circumstances.verdicts?.node.value?.labels else { return nil }
+    guard let labels = circumstances.node.labels else { return nil }
     return selector.roles.contains { role in
       switch role {
       case .controlPlane:
@@ -66,7 +66,7 @@ package enum RuleSearch {
 
   private static func matchesLabels(_ selector: NodeSelector, _ circumstances: Circumstances) -> Bool? {
     guard !selector.labels.isEmpty else { return true }
-    guard let labels = circumstances.verdicts?.node.value?.labels else { return nil }
+    guard let labels = circumstances.node.labels else { return nil }
     return selector.labels.allSatisfy { labels[$0.key] == $0.value }
   }
 

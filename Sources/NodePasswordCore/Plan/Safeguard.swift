@@ -7,13 +7,16 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
   case live
   case budget
 
+  private static let notLive = "the Node is not live: its heartbeat has stopped"
+
   /// How soon to look for the heartbeat again. Leases are renewed every ten seconds.
   package static let heartbeatInterval = Duration.seconds(5)
 
+  /// - Parameter isCounted: the budget was spent on this very act already.
   package static func veto(
-    _ action: Action, _ observation: Observation, _ circumstances: Circumstances
+    _ action: Action, _ observation: Observation, _ circumstances: Circumstances, isCounted: Bool = false
   ) -> Decision.Verdict? {
-    for safeguard in allCases {
+    for safeguard in allCases where !(isCounted && safeguard == .budget) {
       if let verdict = safeguard.objection(to: action, observation, circumstances) { return verdict }
     }
     return nil
@@ -41,7 +44,9 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
       return .hold("a heal of this Secret was undone: somebody else uses this name")
     case .holdOff:
       guard now < circumstances.holdOffUntil else { return nil }
-      return .wait(.holdOff, until: circumstances.holdOffUntil, Finding.Wait.holdOff.explanation)
+      // Looked at meanwhile, so that the heartbeat is known when the hold-off ends.
+      let next = min(circumstances.holdOffUntil, now + Self.heartbeatInterval)
+      return .wait(.holdOff, until: next, Finding.Wait.holdOff.explanation)
     case .here:
       guard let node = observation.node.value, let machine = circumstances.installation?.identity else {
         return .hold("the Node could not be compared with this machine")
@@ -51,7 +56,8 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
     case .live:
       switch circumstances.node.isLive(at: now) {
       case .some(true): return nil
-      case .some(false): return .hold("the Node is not live: its heartbeat has stopped")
+      case .some(false): return .hold(Self.notLive)
+      case .none where circumstances.node.isStillSilent: return .hold(Self.notLive)
       case .none: return .wait(.heartbeat, until: now + Self.heartbeatInterval, Finding.Wait.heartbeat.explanation)
       }
     case .observeMode, .budget: return nil
@@ -64,7 +70,7 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
     let rate = circumstances.policy.limits.rate(for: kind)
     // What was begun may be finished: the intent was counted already (design 5).
     if case .replaceSecret(let replacement) = action, replacement.old == nil,
-      circumstances.history.hasOpenIntent(kind, at: now.wall)
+      circumstances.history.hasOpenIntent(kind, holdOff: circumstances.policy.timing.holdOff, at: now.wall)
     {
       return nil
     }
@@ -74,6 +80,11 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
       .budget, until: now.monotonic + wait,
       "the budget of \(rate.acts) acts per \(rate.per.spelled) is spent; next in \(wait.roundedToSeconds)")
   }
+}
+
+extension NodeMemory {
+  /// It was found not live, and its heartbeat has not been seen since: looks far apart do not make that undecided.
+  package var isStillSilent: Bool { silentVersion != nil && silentVersion == leaseVersion }
 }
 
 extension Action {

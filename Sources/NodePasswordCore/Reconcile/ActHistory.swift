@@ -2,8 +2,9 @@
 package struct ActHistory: Hashable, Sendable {
   /// How long an intent authorises its own completion (design 5).
   package static let intentLife = Duration.seconds(120)
-  /// Acts kept in memory; more than any budget counts.
-  package static let limit = 10_000
+  /// Acts kept in memory: what all kinds of budget together may count (each at most `Limits.largestRate` acts, with
+  /// its beginning and its end).
+  package static let limit = 8 * Limits.largestRate
 
   private var acts: [Act] = []
   /// The log could not be read: every budget counts as spent for one of its windows from here on.
@@ -34,8 +35,10 @@ package struct ActHistory: Hashable, Sendable {
     if let since = damagedSince, since > now { damagedSince = now }
   }
 
-  package func used(_ kind: Budget.Kind, within rate: Limits.Rate, at now: WallTime) -> Int {
-    acts.count { $0.kind == kind && $0.phase == .begun && now - $0.at < rate.per }
+  /// A clock that was set forward made nothing older: budgets do not refill by it (law L4).
+  package mutating func shift(by jump: Duration) {
+    for index in acts.indices { acts[index].at = acts[index].at + jump }
+    if let since = damagedSince { damagedSince = since + jump }
   }
 
   /// `nil`: there is budget left. Otherwise when the next act is free.
@@ -47,14 +50,25 @@ package struct ActHistory: Hashable, Sendable {
     return oldest + rate.per
   }
 
-  /// An act of this kind was begun, not ended, and is young enough to be finished without a new budget.
-  package func hasOpenIntent(_ kind: Budget.Kind, at now: WallTime) -> Bool {
-    guard let last = acts.last(where: { $0.kind == kind }), last.phase == .begun else { return false }
-    return now - last.at < Self.intentLife
+  /// An act of this kind was begun, not ended, and is young enough to be finished without a new budget. Its age counts
+  /// from the first attempt, so that attempts do not renew it; a hold-off that a restart imposes is added.
+  package func hasOpenIntent(_ kind: Budget.Kind, holdOff: Duration, at now: WallTime) -> Bool {
+    let own = acts.filter { $0.kind == kind }
+    let start = own.lastIndex { $0.phase == .ended }.map { own.index(after: $0) } ?? own.startIndex
+    guard let begun = own[start...].first else { return false }
+    return now - begun.at < Self.intentLife + holdOff
+  }
+
+  /// When an act of this kind was last known to be done.
+  package func lastDone(_ kind: Budget.Kind, _ word: String) -> WallTime? {
+    acts.last { $0.kind == kind && $0.phase == .ended && $0.word == word }?.at
   }
 }
 
 extension Limits {
+  /// No policy may allow more acts than this within any span.
+  package static let largestRate = 1_000
+
   /// The rate an act of this kind is held to.
   package func rate(for kind: Budget.Kind) -> Rate {
     switch kind {

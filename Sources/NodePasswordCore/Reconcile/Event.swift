@@ -30,6 +30,8 @@ package enum Command: Hashable, Sendable {
   case observe(PassID, Subject, Installation?)
   case count(PassID, step: Int, Act)
   case perform(PassID, step: Int, Action, Installation)
+  /// That act may go no further than it must: what has not changed anything yet ends as surprised.
+  case withdraw(PassID)
   /// Close an intent in the durable log; if that fails the intent runs out by itself.
   case close(Act)
   case record(Record)

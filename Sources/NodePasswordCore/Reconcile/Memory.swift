@@ -19,9 +19,12 @@ package struct MachineMemory: Hashable, Sendable {
   /// With this file an agent start was accepted, and the escrow does not know yet.
   package var provenFile: FileIdentity?
 
+  /// Times of files from before and after do not compare any more.
+  package var hasClockJumped = false
+
   package struct Baseline: Hashable, Sendable {
     package var file: FileIdentity
-    /// `nil`: there were none.
+    /// The last pair that was seen, then or before; `nil`: this run never saw one.
     package var certificates: CertificatePair?
   }
 
@@ -38,6 +41,7 @@ package struct MachineMemory: Hashable, Sendable {
   package mutating func forgetCertificates() {
     baseline = nil
     provenFile = nil
+    hasClockJumped = true
   }
 
   private static func sighting(of identity: FileIdentity?, before: Sighting?, _ now: Moment) -> Sighting? {
@@ -48,31 +52,37 @@ package struct MachineMemory: Hashable, Sendable {
   /// Law L6: both certificates replaced while the password file stayed the same file.
   private mutating func noteCertificates(_ observation: MachineObservation) {
     guard case .present(let facts) = observation.passwordFile, case .wellFormed = facts.shape else {
-      forgetCertificates()
+      provenFile = nil
       return
     }
     if provenFile != facts.identity { provenFile = nil }
-    let pair: CertificatePair?
-    switch observation.certificates {
-    case .present(let present): pair = present
-    case .absent: pair = nil
-    case .unknown:
-      baseline = nil
-      return
-    }
+    // Certificates that are not there, or half-written, replace nothing; the last pair seen stays what the next is
+    // compared with.
+    let pair = observation.certificates.value
     guard let last = baseline, last.file == facts.identity else {
-      baseline = Baseline(file: facts.identity, certificates: pair)
+      baseline = Baseline(file: facts.identity, certificates: pair ?? baseline?.certificates)
       return
     }
-    guard let pair else {
-      baseline = Baseline(file: facts.identity, certificates: nil)
+    guard let pair else { return }
+    guard last.certificates != nil || !hasClockJumped else {
+      baseline?.certificates = pair
       return
     }
-    let wereReplaced = last.certificates.map { $0.serving != pair.serving && $0.client != pair.client } ?? true
-    if wereReplaced {
-      provenFile = facts.identity
-      baseline = Baseline(file: facts.identity, certificates: pair)
+    guard pair.replaces(last.certificates, since: facts.identity) else {
+      if last.certificates == nil { baseline?.certificates = pair }
+      return
     }
+    provenFile = facts.identity
+    baseline = Baseline(file: facts.identity, certificates: pair)
+  }
+}
+
+extension CertificatePair {
+  /// Both are others than before. Where none were ever seen, they must at least be younger than the file: a data
+  /// directory that is mounted late, or certificates that were moved away and back, prove nothing.
+  fileprivate func replaces(_ last: CertificatePair?, since file: FileIdentity) -> Bool {
+    guard let last else { return oldestModification > file.changeTime }
+    return last.serving != serving && last.client != client
   }
 }
 
@@ -84,9 +94,13 @@ package struct NodeMemory: Hashable, Sendable {
   package var leaseChangedAt: Moment?
   /// When a look for the heartbeat began.
   package var heartbeatAwaitedSince: Moment?
+  /// The lease's version that was seen not to move for long enough: while it stands, the Node stays not live.
+  package var silentVersion: String?
   /// The Secret's drift as first seen, since a Secret may be between two hands for a moment.
   package var drift: Drift?
   package var driftSince: Moment?
+  /// The Node's labels when it was last seen; roles are among them.
+  package var labels: [String: String]?
   /// The newest version of anything seen in the datastore.
   package var newestVersion: UInt64 = 0
 
@@ -99,6 +113,7 @@ package struct NodeMemory: Hashable, Sendable {
 
   /// Takes in one look; answers whether the datastore has gone back in time.
   package mutating func note(_ observation: NodeObservation, at now: Moment) -> Bool {
+    if let node = observation.node.value { labels = node.labels }
     if case .present(let version) = observation.lease {
       // It changed at some time since the last look: only the earliest of these moments is safe to go by.
       if let leaseVersion, leaseVersion != version { leaseChangedAt = leaseSeenAt }
@@ -106,6 +121,7 @@ package struct NodeMemory: Hashable, Sendable {
       // After a pause in which nobody looked, a silence has yet to be waited for.
       if let seen = leaseSeenAt, heartbeatAwaitedSince != nil, now - seen > Self.lookGap { heartbeatAwaitedSince = now }
       leaseSeenAt = now
+      if isLive(at: now) == false { silentVersion = version }
     }
     let versions = [
       observation.lease.value, observation.node.value?.resourceVersion,

@@ -1,4 +1,4 @@
-/// Passes: wake, look, decide, count, act, look again.
+/// Passes: wake, look, decide, look again.
 extension Reconciler {
   mutating func wake(_ subject: Subject, _ cause: WakeCause, _ now: Now) {
     if cause == .watchFailed { watchProblem = true }
@@ -59,7 +59,7 @@ extension Reconciler {
       switch state.phase {
       case .idle:
         guard !isStopping, let next = state.nextLook, next <= now.monotonic else { continue }
-        subjects[subject]?.cause = .resync
+        subjects[subject]?.cause = state.backoff.failures > 0 ? .retry : .resync
         look(subject, now)
       case .settling(let until, _):
         if !isStopping, until <= now.monotonic { look(subject, now) }
@@ -102,9 +102,12 @@ extension Reconciler {
   private mutating func takeIn(_ observation: Observation, _ subject: Subject, _ now: Now) {
     switch observation {
     case .machine(let seen):
+      let isNews = machine?.passwordFile != seen.passwordFile || machine?.escrow != seen.escrow
       machineMemory.note(seen, at: now.monotonic)
       machine = seen
       followInstallation(seen, now)
+      // What is known of the password decides what may be done about the Secret.
+      if isNews, let own = subjects.keys.first(where: { $0 != .machine }) { wake(own, .relatedSubject, now) }
     case .node(let seen):
       if nodeMemory.note(seen, at: now.monotonic) {
         holdOff(now)
@@ -128,6 +131,8 @@ extension Reconciler {
     }
     var wanted: NodeName?
     if let installation, installation.hasServerRole, installation.hasAgentRole {
+      // A name that cannot be read just now is not another name.
+      if case .unknown = installation.effectiveName { return }
       wanted = installation.effectiveName.value
     }
     let secret = wanted.flatMap { name in installation.map { $0.distribution.secretName(of: name) } }
@@ -138,9 +143,16 @@ extension Reconciler {
     node = nil
     emit(.watchSecret(secret))
     if let wanted {
-      subjects[.node(wanted)] = SubjectState()
+      subjects[.node(wanted)] = SubjectState(watchedSince: lastReplacement(of: wanted, now))
       wake(.node(wanted), .start, now)
     }
+  }
+
+  /// A restart does not end the watch over a heal (law L10).
+  private func lastReplacement(of node: NodeName, _ now: Now) -> Moment? {
+    guard let policy, let done = history.lastDone(.node(node), Remedy.replaceSecret.rawValue) else { return nil }
+    let age = now.wall - done
+    return age < policy.timing.watchHeal ? now.monotonic + (.zero - age) : nil
   }
 
   private mutating func noteSecretDrift(_ seen: NodeObservation, _ now: Now) {
@@ -179,9 +191,14 @@ extension Reconciler {
     guard let policy, var state = subjects[subject] else { return }
     let plan = Planner.plan(for: observation, circumstances(policy, now))
     recordObstacles(&state, observation)
-    noteHeals(&state, subject, plan, pass, now)
-    recordDecisions(&state, subject, plan, pass)
-    state.decisions = plan.decisions
+    noteHeals(&state, subject, plan, observation, pass, now)
+    // A look that could not see something says nothing about it: what was known stays known (law L3).
+    let unseen = state.decisions.filter { before in
+      !observation.canTell(before.finding.drift)
+        && !plan.decisions.contains { $0.finding.drift == before.finding.drift }
+    }
+    recordDecisions(&state, subject, plan, pass, unseen: unseen)
+    state.decisions = plan.decisions + unseen
     subjects[subject] = state
     if plan.decisions.contains(where: \.awaitsVerdict), let own = subjects.keys.first(where: { $0 != .machine }),
       subject == .machine
@@ -191,9 +208,11 @@ extension Reconciler {
     let steps = plan.steps
     guard steps.isEmpty, !state.isDirty else {
       if steps.isEmpty {
-        look(subject, now)
+        // A storm of hints is throttled like any wake, and status goes out meanwhile.
+        publish(now)
+        settleOrLook(subject, now)
       } else {
-        take(Phase.Progress(steps: steps, step: 0), subject, pass, now)
+        take(Phase.Progress(steps: steps, step: 0, policy: policyGeneration), subject, pass, now)
       }
       return
     }
@@ -222,101 +241,6 @@ extension Reconciler {
     state.nextLook = next
     subjects[subject] = state
   }
-
-  // MARK: Act
-
-  private mutating func take(_ progress: Phase.Progress, _ subject: Subject, _ pass: PassID, _ now: Now) {
-    guard var state = subjects[subject], let installation = machine?.installation.value else { return }
-    let action = progress.action
-    if let kind = action.budget {
-      let act = Act(at: now.wall, kind: kind, phase: .begun, word: action.word)
-      state.phase = .counting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
-      subjects[subject] = state
-      emit(.count(pass, step: progress.step, act))
-      history.note(act)
-    } else {
-      state.phase = .acting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
-      subjects[subject] = state
-      emit(.perform(pass, step: progress.step, action, installation))
-    }
-  }
-
-  mutating func counted(_ pass: PassID, _ step: Int, _ obstacle: Obstacle?, _ now: Now) {
-    for (subject, state) in subjects {
-      guard case .counting(pass, let progress, _) = state.phase, progress.step == step else { continue }
-      actLogProblem = obstacle
-      if let obstacle {
-        // What cannot be counted is not done (law L4).
-        conclude(subject, pass, progress, .failed(obstacle), now)
-      } else if let installation = machine?.installation.value {
-        subjects[subject]?.phase = .acting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
-        emit(.perform(pass, step: step, progress.action, installation))
-      }
-      return
-    }
-    count("completions-stale")
-  }
-
-  mutating func performed(_ pass: PassID, _ step: Int, _ outcome: Outcome, _ now: Now) {
-    for (subject, state) in subjects {
-      guard case .acting(pass, let progress, _) = state.phase, progress.step == step else { continue }
-      conclude(subject, pass, progress, outcome, now)
-      return
-    }
-    count("completions-stale")
-  }
-
-  /// Ends one step: the next one, or a look, since only a look tells whether it helped (law L10).
-  private mutating func conclude(
-    _ subject: Subject, _ pass: PassID, _ progress: Phase.Progress, _ outcome: Outcome, _ now: Now
-  ) {
-    closeIntent(progress.action, outcome, now)
-    recordOutcome(subject, pass, progress.action, outcome, now)
-    guard !isStopping else {
-      subjects[subject]?.phase = .idle
-      return finishStop()
-    }
-    switch outcome {
-    case .done where !progress.isLast:
-      take(Phase.Progress(steps: progress.steps, step: progress.step + 1), subject, pass, now)
-    case .done:
-      subjects[subject]?.cause = .verification
-      look(subject, now)
-    case .surprised:
-      // Somebody else was here: the plan is void, the next look will tell.
-      look(subject, now)
-    case .lostRace:
-      collisionUntil = now.monotonic + Self.collisionPause
-      look(subject, now)
-    case .failed where progress.action.budget == nil && !progress.isLast:
-      // An escrow that cannot be written is no reason to leave the drift behind it alone.
-      take(Phase.Progress(steps: progress.steps, step: progress.step + 1), subject, pass, now)
-    case .failed(let obstacle):
-      rest(subject, after: obstacle, now)
-    }
-  }
-
-  /// An outcome that is not known leaves the intent open, so that the act can be finished.
-  private mutating func closeIntent(_ action: Action, _ outcome: Outcome, _ now: Now) {
-    guard let kind = action.budget, case .node = kind else { return }
-    if case .failed = outcome { return }
-    let act = Act(at: now.wall, kind: kind, phase: .ended, word: action.word)
-    history.note(act)
-    emit(.close(act))
-  }
-
-  /// After a failure: wait, longer each time.
-  private mutating func rest(_ subject: Subject, after obstacle: Obstacle, _ now: Now) {
-    guard var state = subjects[subject] else { return }
-    if case .observing = state.phase, state.obstacles.insert(obstacle).inserted {
-      emit(.record(Record(.obstructed, obstacle.fields(of: subject))))
-    }
-    state.phase = .idle
-    state.isDirty = false
-    state.nextLook = now.monotonic + state.backoff.failed()
-    subjects[subject] = state
-    publish(now)
-  }
 }
 
 extension Decision {
@@ -334,9 +258,9 @@ extension Observation {
     switch self {
     case .machine(let machine):
       [
-        machine.installation.obstacle, machine.passwordFile.obstacle, machine.strayFile.obstacle,
-        machine.escrow.obstacle,
-        machine.certificates.obstacle,
+        machine.installation.obstacle, machine.installation.value?.effectiveName.obstacle,
+        machine.installation.value?.identity.hardware.obstacle, machine.passwordFile.obstacle,
+        machine.strayFile.obstacle, machine.escrow.obstacle, machine.certificates.obstacle,
       ].compactMap { $0 }
     case .node(let node):
       [

@@ -33,7 +33,8 @@ extension Reconciler {
       emit(.record(Record(.trustedLink, [.path: machine.installation.value?.passwordPath ?? ""])))
     }
     state.isTrustedLinkTold = isLink
-    let isForeign = machine.escrow.value.map { $0.hasAccepted && $0.owner != .thisMachine } ?? false
+    let isForeign =
+      machine.escrow.value.map { $0.hasAccepted && [.anotherMachine, .anotherNode].contains($0.owner) } ?? false
     if isForeign, !state.isForeignEscrowTold {
       emit(.record(Record(.escrowForeign, [.reason: machine.escrow.value?.owner.rawValue ?? ""])))
     }
@@ -42,7 +43,9 @@ extension Reconciler {
 
   // MARK: Decisions
 
-  mutating func recordDecisions(_ state: inout SubjectState, _ subject: Subject, _ plan: Plan, _ pass: PassID) {
+  mutating func recordDecisions(
+    _ state: inout SubjectState, _ subject: Subject, _ plan: Plan, _ pass: PassID, unseen: [Decision]
+  ) {
     let before = state.decisions
     for decision in plan.decisions {
       let last = before.first { $0.finding.drift == decision.finding.drift }
@@ -64,7 +67,7 @@ extension Reconciler {
     for decision in before where decision.isWorthTelling {
       let drift = decision.finding.drift
       let isStillThere = plan.decisions.contains { $0.finding.drift == drift }
-      if isStillThere || state.justHealed.contains(drift) { continue }
+      if isStillThere || unseen.contains(decision) || state.justHealed.contains(drift) { continue }
       emit(.record(Record(.driftGone, fields(subject, pass, [.drift: drift.rawValue]))))
     }
     state.justHealed = []
@@ -125,7 +128,7 @@ extension Reconciler {
       more[.reason] = reason
       more[.advice] = Advice.collision
       emit(.record(Record(.collision, fields(subject, pass, more))))
-    case .failed(let obstacle):
+    case .failed(let obstacle), .refused(let obstacle):
       count("acts-failed")
       guard state.lastFailure != obstacle else { return }
       state.lastFailure = obstacle
@@ -142,16 +145,20 @@ extension Reconciler {
     guard let drift else { return }
     state.unverified.removeAll { $0.drift == drift }
     state.unverified.append(SubjectState.Heal(drift: drift, action: action, pass: pass, at: now.monotonic))
-    if action.touchesSecret { state.secretHealedAt = now.monotonic }
+    if case .replaceSecret = action { state.secretHealedAt = now.monotonic }
   }
 
   // MARK: Heals
 
   /// Law L10: only a look that does not find the drift any more makes a heal; a drift that is back within the watch
   /// window makes a collision.
-  mutating func noteHeals(_ state: inout SubjectState, _ subject: Subject, _ plan: Plan, _ pass: PassID, _ now: Now) {
+  mutating func noteHeals(
+    _ state: inout SubjectState, _ subject: Subject, _ plan: Plan, _ observation: Observation, _ pass: PassID,
+    _ now: Now
+  ) {
     let drifts = Set(plan.decisions.map(\.finding.drift))
-    for heal in state.unverified where !drifts.contains(heal.drift) {
+    let isGone = { (heal: SubjectState.Heal) in !drifts.contains(heal.drift) && observation.canTell(heal.drift) }
+    for heal in state.unverified where isGone(heal) {
       count("heals")
       state.lastHeal = now.wall
       state.justHealed.insert(heal.drift)
@@ -166,8 +173,10 @@ extension Reconciler {
                 .duration: String((now.monotonic - heal.at).wholeNanoseconds / 1000),
               ]))))
     }
-    state.unverified.removeAll { !drifts.contains($0.drift) }
-    noteCollision(&state, subject, drifts, pass, now)
+    state.unverified.removeAll(where: isGone)
+    // What may still be K3s at work (a Secret between two hands) is no collision.
+    let settled = plan.decisions.filter(\.isWorthTelling).map(\.finding.drift)
+    noteCollision(&state, subject, Set(settled), pass, now)
   }
 
   private mutating func noteCollision(

@@ -24,19 +24,34 @@ extension Reconciler {
 
   func makeReport(_ now: Now) -> StatusReport {
     let entries = subjects.keys.sorted().compactMap { subject in subjects[subject].map { entry(subject, $0) } }
+    let conditions = conditions(now)
     return StatusReport(
       version: configuration.version, pid: configuration.pid, publishedAt: now.wall, startedAt: startedAt,
       node: machine?.installation.value?.effectiveName.value?.rawValue, mode: policy?.mode ?? .observe,
-      policyOrigin: policyOrigin, verdict: Self.verdict(of: entries), conditions: conditions(now), subjects: entries,
-      counters: counters)
+      policyOrigin: policyOrigin, verdict: Self.verdict(of: entries, conditions), conditions: conditions,
+      subjects: entries, counters: counters, pauses: pauses(now))
   }
 
-  private static func verdict(of entries: [StatusReport.Entry]) -> StatusReport.Verdict {
+  /// What stands in the way of the daemon itself needs a person as much as drift does.
+  private static func verdict(
+    of entries: [StatusReport.Entry], _ conditions: [StatusReport.Condition]
+  ) -> StatusReport.Verdict {
+    if conditions.contains(where: { $0.holds == .no && [.policyAccepted, .actLogWritable].contains($0.kind) }) {
+      return .needsPerson
+    }
     for verdict in [StatusReport.Verdict.needsPerson, .beingHandled, .unknown]
     where entries.contains(where: { $0.verdict == verdict }) {
       return verdict
     }
     return entries.isEmpty ? .unknown : .inSync
+  }
+
+  private func pauses(_ now: Now) -> [StatusReport.Pause] {
+    let moments: [(StatusReport.Pause.Reason, Moment?)] = [(.holdOff, holdOffUntil), (.collision, collisionUntil)]
+    return moments.compactMap { reason, moment in
+      guard let moment, moment > now.monotonic else { return nil }
+      return StatusReport.Pause(reason, until: now.wall + (moment - now.monotonic))
+    }
   }
 
   private func entry(_ subject: Subject, _ state: SubjectState) -> StatusReport.Entry {
@@ -46,7 +61,7 @@ extension Reconciler {
         rule: decision.rule.map { "\($0.name) (\($0.origin))" }, reason: decision.reason)
     }
     let verdict: StatusReport.Verdict
-    if state.decisions.contains(where: \.needsPerson) {
+    if state.decisions.contains(where: \.needsPerson) || state.isForeignEscrowTold {
       verdict = .needsPerson
     } else if !state.decisions.isEmpty {
       verdict = .beingHandled
@@ -141,7 +156,9 @@ extension Reconciler {
     switch report.verdict {
     case .inSync: return "\(name): in sync"
     case .beingHandled: return "\(name): healing \(Self.names(findings))"
-    case .needsPerson: return "\(name): \(Self.names(findings)) needs a person"
+    case .needsPerson:
+      let conditions = report.conditions.filter { $0.holds == .no }.map(\.kind.rawValue).joined(separator: ", ")
+      return "\(name): " + (findings.isEmpty ? "no \(conditions)" : Self.names(findings)) + ": needs a person"
     case .unknown:
       let obstacle = report.conditions.first { $0.holds == .no && !$0.reason.isEmpty }
       return "\(name): cannot see everything" + (obstacle.map { " (\($0.kind.rawValue))" } ?? "")

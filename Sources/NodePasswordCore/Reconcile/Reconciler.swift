@@ -26,6 +26,8 @@ package struct Reconciler: Sendable {
   let configuration: Configuration
   var policy: Policy?
   var policyOrigin = ""
+  /// Another number for each policy in force, so that an act is not done under one it was not decided under.
+  var policyGeneration = 0
   var policyProblem: String?
   var areActsLoaded = false
   var history = ActHistory()
@@ -67,7 +69,7 @@ package struct Reconciler: Sendable {
     case .counted(let pass, let step, let obstacle): counted(pass, step, obstacle, now)
     case .performed(let pass, let step, let outcome): performed(pass, step, outcome, now)
     case .timeCame: timer = nil
-    case .reloadAsked: reload()
+    case .reloadAsked: reload(now)
     case .stopAsked: stop(now)
     }
     runDue(now)
@@ -123,7 +125,6 @@ package struct Reconciler: Sendable {
     }
     if isReloading {
       isReloading = false
-      // Whatever was changed, it was changed by somebody who is at work here (law L3).
       holdOff(now)
       emit(.tell(.reloaded))
     }
@@ -147,6 +148,7 @@ package struct Reconciler: Sendable {
   private mutating func adopt(_ accepted: Policy, _ origin: String, _ now: Now) {
     policy = accepted
     policyOrigin = origin
+    policyGeneration += 1
     holdOff(now)
     guard areActsLoaded else { return }
     for subject in subjects.keys.sorted() { wake(subject, .reload, now) }
@@ -161,9 +163,11 @@ package struct Reconciler: Sendable {
     wake(.machine, .start, now)
   }
 
-  private mutating func reload() {
+  private mutating func reload(_ now: Now) {
     guard !isStopping else { return }
     isReloading = true
+    // Whatever was changed, it was changed by somebody who is at work here (law L3).
+    holdOff(now)
     emit(.tell(.reloading))
     emit(.readPolicy)
   }
@@ -191,6 +195,9 @@ package struct Reconciler: Sendable {
 
   mutating func holdOff(_ now: Now) {
     guard let policy else { return }
+    for state in subjects.values {
+      if case .acting(let pass, let progress, _) = state.phase, progress.action.touchesSecret { emit(.withdraw(pass)) }
+    }
     holdOffUntil = max(holdOffUntil, now.monotonic + policy.timing.holdOff)
   }
 
@@ -200,7 +207,7 @@ package struct Reconciler: Sendable {
     guard let before = clockOffset else { return }
     let jump = offset - before
     guard jump > Self.clockTolerance || jump < .zero - Self.clockTolerance else { return }
-    history.clamp(to: now.wall)
+    if jump > .zero { history.shift(by: jump) } else { history.clamp(to: now.wall) }
     machineMemory.forgetCertificates()
     holdOff(now)
     emit(.record(Record(.clockJumped, [.duration: String(jump.wholeNanoseconds / 1000)])))

@@ -8,14 +8,17 @@ package enum Phase: Hashable, Sendable {
   case observing(PassID, deadline: Moment)
   /// The act is being written to the durable log; a crash from here on has been counted (law L4).
   case counting(PassID, Progress, deadline: Moment)
-  /// Exactly one act is under way; its completion alone moves on, so that two acts never overlap.
+  /// Exactly one act is under way; its completion alone moves on, or its deadline, which is longer than any port's own.
   case acting(PassID, Progress, deadline: Moment)
 
   /// A plan on its way.
   package struct Progress: Hashable, Sendable {
     package var steps: [Action]
     package var step: Int
+    /// The generation of the policy that it was decided under.
+    package var policy: Int
 
+    package var next: Progress { Progress(steps: steps, step: step + 1, policy: policy) }
     package var action: Action { steps[step] }
     package var isLast: Bool { step + 1 >= steps.count }
   }
@@ -63,6 +66,12 @@ package struct SubjectState: Hashable, Sendable {
   package var justHealed: Set<Drift> = []
   /// When a Secret was last changed by us: the start of the watch for a collision (law L10).
   package var secretHealedAt: Moment?
+
+  /// Acts in a row whose precondition did not hold.
+  package var surprises = 0
+  package static let surpriseLimit = 3
+
+  package init(watchedSince: Moment? = nil) { secretHealedAt = watchedSince }
 
   package struct Heal: Hashable, Sendable {
     package var drift: Drift

@@ -60,6 +60,7 @@ package enum FactList {
       case .nothingToCompare: words.append("holds a password; there is none in escrow to compare with")
       }
     case .empty: words.append("empty")
+    case .unreadable: words.append("another's, contents not readable")
     case .malformed(let malformation): words.append("malformed: \(malformation.rawValue)")
     }
     if facts.isExposed { words.append("readable by others or of another owner") }

@@ -45,6 +45,24 @@ package struct StatusReport: Hashable, Sendable, Codable {
     }
   }
 
+  /// No Secret is touched before this.
+  package struct Pause: Hashable, Sendable, Codable {
+    package enum Reason: String, Hashable, Sendable, Codable {
+      /// Too soon after a start, a reload, a clock jump or a datastore restore (law L3).
+      case holdOff = "hold-off"
+      /// A heal was undone (law L10).
+      case collision
+    }
+
+    package var reason: Reason
+    package var until: WallTime
+
+    package init(_ reason: Reason, until: WallTime) {
+      self.reason = reason
+      self.until = until
+    }
+  }
+
   /// What is known of one subject.
   package struct Entry: Hashable, Sendable, Codable {
     package var subject: String
@@ -91,10 +109,12 @@ package struct StatusReport: Hashable, Sendable, Codable {
   package var conditions: [Condition]
   package var subjects: [Entry]
   package var counters: [String: Int]
+  package var pauses: [Pause]
 
   package init(
     version: String, pid: Int32, publishedAt: WallTime, startedAt: WallTime, node: String?, mode: Policy.Mode,
-    policyOrigin: String, verdict: Verdict, conditions: [Condition], subjects: [Entry], counters: [String: Int]
+    policyOrigin: String, verdict: Verdict, conditions: [Condition], subjects: [Entry], counters: [String: Int],
+    pauses: [Pause] = []
   ) {
     self.version = version
     self.pid = pid
@@ -107,5 +127,6 @@ package struct StatusReport: Hashable, Sendable, Codable {
     self.conditions = conditions
     self.subjects = subjects
     self.counters = counters
+    self.pauses = pauses
   }
 }

@@ -11,7 +11,8 @@ package struct SecretIdentity: Hashable, Sendable, Codable {
   }
 }
 
-/// One file at one moment: while this is equal, nobody has written to the file or put another in its place.
+/// One file at one moment: while this is equal, nobody has written to the file or put another in its place, but for a
+/// write of the same length within one tick of the kernel's clock (at most 4 ms before Linux 6.13).
 ///
 /// The change time moves on every write, on `chmod` and on a rename over the name, and no unprivileged call sets it back.
 package struct FileIdentity: Hashable, Sendable, Codable {
@@ -28,6 +29,13 @@ package struct FileIdentity: Hashable, Sendable, Codable {
     self.changeTime = changeTime
     self.size = size
   }
+}
+
+/// Public contents, told apart; no proof against somebody who looks for two that are alike.
+package struct ContentDigest: Hashable, Sendable {
+  package let value: UInt64
+
+  package init(_ value: UInt64) { self.value = value }
 }
 
 /// What one pass is about.

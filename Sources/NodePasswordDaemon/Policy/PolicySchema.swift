@@ -61,7 +61,7 @@ package enum PolicySchema {
 
   static func rate(_ meaning: String) -> [PolicyKey] {
     [
-      PolicyKey("acts", .count(1...10_000), meaning),
+      PolicyKey("acts", .count(1...Limits.largestRate), meaning),
       PolicyKey("per", .duration(second...(day * 7)), "Within any span of this length."),
     ]
   }

@@ -37,18 +37,26 @@ package struct PasswordFileReading: Sendable {
     case password(NodePassword)
     case empty
     case malformed(PasswordFileFacts.Malformation)
+    /// It belongs to somebody else and may not be opened; its owner can be seen and changed all the same.
+    case unreadable
   }
 
   package var identity: FileIdentity
   package var contents: Contents
   package var isExposed: Bool
   package var isTrustedLink: Bool
+  /// Of contents that are no password as a whole: the first line, where that alone would be one (something was appended
+  /// by hand). Kept as a candidate before the file is touched, never more than that.
+  package var salvage: NodePassword?
 
-  package init(identity: FileIdentity, contents: Contents, isExposed: Bool, isTrustedLink: Bool) {
+  package init(
+    identity: FileIdentity, contents: Contents, isExposed: Bool, isTrustedLink: Bool, salvage: NodePassword? = nil
+  ) {
     self.identity = identity
     self.contents = contents
     self.isExposed = isExposed
     self.isTrustedLink = isTrustedLink
+    self.salvage = salvage
   }
 
   package var password: NodePassword? {

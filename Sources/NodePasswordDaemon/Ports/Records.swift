@@ -5,7 +5,7 @@ package protocol Journal: Sendable {
   func send(_ record: Record)
 }
 
-/// The durable log of acts (law L4): small, append-only, read whole at the start.
+/// The durable log of acts (law L4): small, appended to, read whole at the start, shortened now and then by what no budget counts.
 package protocol ActLog: Sendable {
   /// All acts that could be read, oldest first. A torn last line is dropped; a file that makes no sense is `.malformed`,
   /// and budgets then start spent.

@@ -53,17 +53,32 @@ package struct YAMLReader {
   /// Nodes in one document.
   package static let nodeLimit = 100_000
 
+  /// Whose text it is.
+  package enum Strictness: Sendable {
+    /// Our own.
+    case ours
+    /// Another program's, which we read a few keys of and do not judge: anchors and tags mean nothing, an alias is an
+    /// empty scalar, of a key that stands twice the last counts, and only the first document is read.
+    case foreign
+  }
+
   private let file: String
+  private let strictness: Strictness
   private var nodes = 0
 
-  private init(file: String) { self.file = file }
+  private init(file: String, strictness: Strictness) {
+    self.file = file
+    self.strictness = strictness
+  }
 
   /// The document in `bytes`; `nil` where there is none but comments.
-  package static func read(_ bytes: [UInt8], file: String) throws(PolicyDiagnostic) -> YAMLNode? {
+  package static func read(
+    _ bytes: [UInt8], file: String, strictness: Strictness = .ours
+  ) throws(PolicyDiagnostic) -> YAMLNode? {
     guard String(validating: bytes, as: UTF8.self) != nil else {
       throw PolicyDiagnostic(Origin(file: file, line: 1, column: 1), "is not UTF-8 text")
     }
-    var reader = YAMLReader(file: file)
+    var reader = YAMLReader(file: file, strictness: strictness)
     var parser = yaml_parser_t()
     guard yaml_parser_initialize(&parser) == 1 else {
       throw PolicyDiagnostic(Origin(file: file, line: 1, column: 1), "cannot be parsed: out of memory")
@@ -112,6 +127,7 @@ package struct YAMLReader {
       try refuse(anchor: scalar.anchor, tag: scalar.tag, at: place)
       let text = String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
       return (.scalar(text, isPlain: scalar.style == YAML_PLAIN_SCALAR_STYLE), place)
+    case YAML_ALIAS_EVENT where strictness == .foreign: return (.scalar("", isPlain: true), place)
     case YAML_ALIAS_EVENT: throw PolicyDiagnostic(place, "aliases (*name) are not accepted")
     default: throw PolicyDiagnostic(place, "is not YAML that is accepted here")
     }
@@ -120,6 +136,7 @@ package struct YAMLReader {
   private func refuse(
     anchor: UnsafeMutablePointer<yaml_char_t>?, tag: UnsafeMutablePointer<yaml_char_t>?, at place: Origin
   ) throws(PolicyDiagnostic) {
+    if strictness == .foreign { return }
     if anchor != nil { throw PolicyDiagnostic(place, "anchors (&name) are not accepted") }
     if tag != nil { throw PolicyDiagnostic(place, "tags (!name) are not accepted") }
   }
@@ -132,6 +149,7 @@ package struct YAMLReader {
       case .streamStart, .documentEnd: continue
       case .streamEnd: return root
       case .documentStart:
+        if root != nil, strictness == .foreign { return root }
         guard root == nil else { throw PolicyDiagnostic(place, "a second document is not accepted") }
         let (first, firstPlace) = try next(&parser)
         root = try node(first, at: firstPlace, depth: 0, &parser)
@@ -172,11 +190,12 @@ package struct YAMLReader {
       let (token, place) = try next(&parser)
       if case .mappingEnd = token { return entries }
       guard case .scalar(let key, _) = token else { throw PolicyDiagnostic(place, "a key must be plain text") }
-      if let first = seen[key] {
+      if let first = seen[key], strictness == .ours {
         throw PolicyDiagnostic(place, "“\(key)” stands here a second time; the first is at line \(first.line)")
       }
       seen[key] = place
       let (value, valuePlace) = try next(&parser)
+      entries.removeAll { $0.key == key }
       entries.append(
         YAMLEntry(key: key, keyOrigin: place, value: try node(value, at: valuePlace, depth: depth + 1, &parser)))
     }

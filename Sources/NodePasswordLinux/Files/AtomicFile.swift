@@ -5,7 +5,7 @@ import NodePasswordDaemon
 
 /// Changes one file as law L7 says: a temporary file in the same directory, write, fsync, rename, fsync of the directory.
 /// Whatever goes wrong before the rename leaves the old file as it was and no temporary file behind.
-struct AtomicFile {
+package struct AtomicFile {
   /// What must be true of the name for the change to happen.
   enum Expectation {
     case anything
@@ -24,6 +24,10 @@ struct AtomicFile {
 
   /// Our temporary files; the watch does not wake for them.
   static let temporaryPrefix = ".nodepassd-"
+
+  static func temporaryName(for name: String, _ entropy: any Entropy) -> String {
+    temporaryPrefix + name + "-" + entropy.bytes(8).map { String($0, radix: 16) }.joined()
+  }
 
   let path: SplitPath
   let entropy: any Entropy
@@ -56,15 +60,21 @@ struct AtomicFile {
     }
     if let refusal = refusal(old, expectation) { return .failure(refusal) }
     removeLeftovers(in: directory)
-    let temporary = Self.temporaryPrefix + path.name + "-" + entropy.bytes(8).map { String($0, radix: 16) }.joined()
+    let temporary = Self.temporaryName(for: path.name, entropy)
     let written = write(bytes, to: temporary, old, attributes, in: directory)
-    let placed = written.flatMap { put(temporary, over: expectation, old, in: directory) }
+    let placed = written.flatMap { _ in put(temporary, over: expectation, old, in: directory) }
     guard case .success = placed else {
-      unlinkat(directory.number, temporary, 0)
+      if case .success(let made) = written { removeOurs(temporary, made, in: directory) }
       return placed
     }
     guard attributes.isDurable, case .failure(let error) = directory.sync() else { return placed }
     return .failure(error.obstacle(at: path.directory))
+  }
+
+  /// Never what an exchange left under our name: that is somebody else's file.
+  private func removeOurs(_ temporary: String, _ made: stat, in directory: Descriptor) {
+    guard case .success(let there) = directory.status(of: temporary), there.st_ino == made.st_ino else { return }
+    unlinkat(directory.number, temporary, 0)
   }
 
   /// Before anything is written; checked again at the rename, as far as the kernel lets us.
@@ -84,98 +94,75 @@ struct AtomicFile {
   private func write(
     _ bytes: UnsafeRawBufferPointer, to temporary: String, _ old: stat?, _ attributes: Attributes,
     in directory: Descriptor
-  ) -> Result<Void, Obstacle> {
+  ) -> Result<stat, Obstacle> {
     let opened = Descriptor.open(
       temporary, in: directory, O_WRONLY | O_CREAT | O_EXCL, mode: UInt32(attributes.mode))
-    return opened.flatMap { file -> Result<Void, SystemError> in
-      var owner = attributes.owner
-      if attributes.keepsOwner, let old, FileKind(old) == .regular { owner = (old.st_uid, old.st_gid) }
-      if let owner, owner.user != geteuid() || owner.group != getegid() {
-        guard fchown(file.number, owner.user, owner.group) == 0 else { return .failure(SystemError(code: errno)) }
+    return opened.flatMap { file -> Result<stat, SystemError> in
+      fill(file, bytes, old, attributes).flatMapError { error in
+        // A file that could not be filled is of no use to anybody.
+        unlinkat(directory.number, temporary, 0)
+        return .failure(error)
       }
-      // The umask may have taken bits away that belong there.
-      guard fchmod(file.number, attributes.mode) == 0 else { return .failure(SystemError(code: errno)) }
-      // A label that cannot be copied is no reason to leave a node without its password; the system's own rules for new
-      // files then apply.
-      nodepassd_copy_security_label(place, file.number)
-      // After a failed fsync the pages count as clean: never asked again, the temporary file is dropped.
-      return file.write(bytes).flatMap { attributes.isDurable ? file.sync() : .success(()) }
+      .flatMap { file.status() }
     }
     .mapError { $0.obstacle(at: place) }
+  }
+
+  private func fill(
+    _ file: Descriptor, _ bytes: UnsafeRawBufferPointer, _ old: stat?, _ attributes: Attributes
+  ) -> Result<Void, SystemError> {
+    var owner = attributes.owner
+    if attributes.keepsOwner, let old, FileKind(old) == .regular { owner = (old.st_uid, old.st_gid) }
+    if let owner, owner.user != geteuid() || owner.group != getegid() {
+      guard fchown(file.number, owner.user, owner.group) == 0 else { return .failure(SystemError(code: errno)) }
+    }
+    // The umask may have taken bits away that belong there.
+    guard fchmod(file.number, attributes.mode) == 0 else { return .failure(SystemError(code: errno)) }
+    // A label that cannot be copied is no reason to leave a node without its password; the system's own rules for new
+    // files then apply.
+    nodepassd_copy_security_label(place, file.number)
+    // After a failed fsync the pages count as clean: never asked again, the temporary file is dropped.
+    return file.write(bytes).flatMap { attributes.isDurable ? file.sync() : .success(()) }
   }
 
   private func put(
     _ temporary: String, over expectation: Expectation, _ old: stat?, in directory: Descriptor
   ) -> Result<FileIdentity, Obstacle> {
-    let moved: Int32
-    switch expectation {
-    case .absent:
-      moved = nodepassd_rename_noreplace(directory.number, temporary, directory.number, path.name)
-      if moved != 0, errno == EEXIST {
-        return .failure(Obstacle(.conflict, at: place, "a file has appeared meanwhile"))
+    switch (expectation, old) {
+    case (.anything, _):
+      guard renameat(directory.number, temporary, directory.number, path.name) == 0 else {
+        return .failure(SystemError(code: errno).obstacle(at: place))
       }
-    case .exactly(let identity): return exchange(temporary, for: identity, in: directory)
-    case .anything: moved = renameat(directory.number, temporary, directory.number, path.name)
+      return identity(in: directory)
+    case (.exactly, let old?):
+      let swap = NameSwap(directory: directory, name: path.name, place: place)
+      return swap.exchange(temporary, for: old).flatMap { identity(in: directory) }
+    case (.absent, _), (.exactly, nil):
+      let swap = NameSwap(directory: directory, name: path.name, place: place)
+      return swap.take(temporary).flatMap { identity(in: directory) }
     }
-    guard moved == 0 else { return .failure(SystemError(code: errno).obstacle(at: place)) }
-    return identity(in: directory)
-  }
-
-  /// Changes places with the old file, looks at what came out, and changes back if it is not the one that was meant:
-  /// there is no moment in which another file could be lost.
-  private func exchange(
-    _ temporary: String, for identity: FileIdentity, in directory: Descriptor
-  ) -> Result<FileIdentity, Obstacle> {
-    guard nodepassd_rename_exchange(directory.number, temporary, directory.number, path.name) == 0 else {
-      if errno == ENOENT { return .failure(Obstacle(.conflict, at: place, "the file is gone")) }
-      return .failure(SystemError(code: errno).obstacle(at: place))
-    }
-    // The exchange itself moves the change time; all else must be as it was.
-    if case .success(let out) = directory.status(of: temporary), FileIdentity(out).isSameFile(as: identity) {
-      let isDirectory = FileKind(out) == .directory
-      if unlinkat(directory.number, temporary, isDirectory ? AT_REMOVEDIR : 0) == 0 {
-        return self.identity(in: directory)
-      }
-      let error = SystemError(code: errno)
-      _ = nodepassd_rename_exchange(directory.number, temporary, directory.number, path.name)
-      return .failure(error.obstacle(at: place))
-    }
-    _ = nodepassd_rename_exchange(directory.number, temporary, directory.number, path.name)
-    return .failure(Obstacle(.conflict, at: place, "the file is another by now"))
   }
 
   private func identity(in directory: Descriptor) -> Result<FileIdentity, Obstacle> {
     directory.status(of: path.name).map { FileIdentity($0) }.mapError { $0.obstacle(at: place) }
   }
 
+  /// What a crash of an earlier run left behind, in the directories that only files of ours and the password lie in.
+  /// For the daemon's start, under its lock: nobody else writes then.
+  package static func sweep(_ paths: Paths) {
+    for directory in [paths.absolute("/etc/rancher/node"), paths.stateDirectory, paths.runtimeDirectory] {
+      for name in FactFile.names(in: directory).value ?? [] where name.hasPrefix(temporaryPrefix) {
+        unlink(directory + "/" + name)
+      }
+    }
+  }
+
   /// What a crash between write and rename left behind. Only our own names for this very file.
   private func removeLeftovers(in directory: Descriptor) {
     let prefix = Self.temporaryPrefix + path.name + "-"
-    for name in DirectoryListing.names(path.directory) where name.hasPrefix(prefix) {
+    // What cannot be listed now is removed before a later write.
+    for name in FactFile.names(in: path.directory).value ?? [] where name.hasPrefix(prefix) {
       unlinkat(directory.number, name, 0)
     }
-  }
-}
-
-extension FileIdentity {
-  /// The same but for the change time, which a rename moves.
-  func isSameFile(as other: FileIdentity) -> Bool {
-    device == other.device && inode == other.inode && size == other.size
-  }
-}
-
-enum DirectoryListing {
-  /// The names in a directory, without `.` and `..`; none where it cannot be read.
-  static func names(_ path: String) -> [String] {
-    guard let directory = opendir(path) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted()
   }
 }

@@ -34,6 +34,10 @@ final class Descriptor {
     for part in path.split(separator: "/") {
       made += "/" + part
       if mkdir(made, mode) == 0 {
+        // The umask may have taken bits away that belong there.
+        if case .success(let new) = open(made, O_RDONLY | O_DIRECTORY), fchmod(new.number, mode) != 0 {
+          return .failure(SystemError(code: errno))
+        }
         // The new name must survive a power cut, or the file in it would not.
         if case .success(let parent) = directory(SplitPath(made).directory) { fsync(parent.number) }
       } else if errno != EEXIST {

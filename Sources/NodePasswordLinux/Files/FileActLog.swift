@@ -9,7 +9,7 @@ import Synchronization
 package final class FileActLog: ActLog {
   /// Beyond this the log is written anew without what no budget counts any more.
   package static let compactionSize = 64 * 1024
-  private static let sizeLimit = 1 << 20
+  private static let sizeLimit = 4 << 20
   private static let step = 4096
 
   private struct State {
@@ -23,6 +23,7 @@ package final class FileActLog: ActLog {
   private let queue = DispatchQueue(label: "nodepassd.acts", qos: .userInitiated)
   // Only ever touched on the queue.
   private nonisolated(unsafe) var state = State()
+  private nonisolated(unsafe) var nextCompaction = FileActLog.compactionSize
 
   package init(paths: Paths, entropy: any Entropy) {
     path = paths.acts
@@ -46,14 +47,27 @@ package final class FileActLog: ActLog {
       guard let acts = decoded.acts else {
         return .failure(Obstacle(.malformed, at: path, "line \(decoded.badLine) is not an act"))
       }
-      if bytes.count > Self.compactionSize { return compact(acts).map { acts } }
       return .success(acts)
     }
   }
 
-  private func compact(_ acts: [Act]) -> Result<Void, Obstacle> {
+  /// Only ever before an append, which the daemon alone does, under its lock: `explain` reads the same file.
+  private func compactWhereWorthwhile() -> Result<Void, Obstacle> {
+    guard case .present(let bytes) = WholeFile.read(path, limit: Self.sizeLimit, followingLink: false),
+      let acts = ActLines.decode(bytes).acts
+    else { return .success(()) }
+    let kept = ActLines.worthKeeping(acts)
+    guard kept.count < acts.count / 2 else {
+      nextCompaction = bytes.count * 2
+      return .success(())
+    }
     state = State()
-    let text = ActLines.encode(ActLines.worthKeeping(acts))
+    nextCompaction = Self.compactionSize
+    return compact(kept)
+  }
+
+  private func compact(_ acts: [Act]) -> Result<Void, Obstacle> {
+    let text = ActLines.encode(acts)
     let file = AtomicFile(path, entropy: entropy)
     return text.withUnsafeBytes {
       file.replace(with: $0, AtomicFile.Attributes(mode: 0o600), directoryMode: 0o700).map { _ in () }
@@ -62,6 +76,10 @@ package final class FileActLog: ActLog {
 
   private func append(_ act: Act) -> Result<Void, Obstacle> {
     let line = ActLines.encode([act])
+    if state.end > nextCompaction || state.file == nil {
+      // What cannot be made smaller now can still be appended to.
+      if let size = size(), size > nextCompaction { _ = compactWhereWorthwhile() }
+    }
     return opened().flatMap { file -> Result<Void, SystemError> in
       if state.end + line.count > state.allocated {
         // Blocks that are there already need no change of metadata at the next sync. Where the file system cannot, the
@@ -80,6 +98,11 @@ package final class FileActLog: ActLog {
       return .success(())
     }
     .mapError { $0.obstacle(at: path) }
+  }
+
+  private func size() -> Int? {
+    var status = stat()
+    return lstat(path, &status) == 0 ? Int(status.st_size) : nil
   }
 
   private func opened() -> Result<Descriptor, SystemError> {
@@ -131,10 +154,16 @@ package enum ActLines {
     return (used.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
   }
 
-  /// No budget looks back further than a week (the policy's own limit).
+  /// No budget looks back further than a week (the policy's own limit), and none counts more than `largestRate` acts of
+  /// its kind, each with its beginning and its end.
   package static func worthKeeping(_ acts: [Act]) -> [Act] {
     guard let newest = acts.map(\.at).max() else { return [] }
-    return Array(acts.filter { newest - $0.at < .seconds(7 * 86_400) }.suffix(256))
+    var counts: [Budget.Kind: Int] = [:]
+    let kept = acts.reversed().filter { act in
+      counts[act.kind, default: 0] += 1
+      return newest - act.at < .seconds(7 * 86_400) && counts[act.kind, default: 0] <= 2 * Limits.largestRate
+    }
+    return kept.reversed()
   }
 
   private static func act(_ line: ArraySlice<UInt8>) -> Act? {

@@ -21,7 +21,10 @@ package final class FilePolicySource: PolicySource {
 
   /// The installed policy: the main file, then the drop-ins by name.
   package static func readInstalled(_ paths: Paths) -> Observed<[PolicyText]> {
-    let dropIns = DirectoryListing.names(paths.policyDropIns)
+    let listing = FactFile.names(in: paths.policyDropIns)
+    // Rules that cannot be listed must not vanish in silence.
+    if let obstacle = listing.obstacle { return .unknown(obstacle) }
+    let dropIns = (listing.value ?? [])
       .filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }.map { paths.policyDropIns + "/" + $0 }
     switch read(paths.policy, isDropIn: false) {
     case .unknown(let obstacle): return .unknown(obstacle)

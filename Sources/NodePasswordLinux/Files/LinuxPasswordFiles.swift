@@ -1,3 +1,4 @@
+import CShims
 import Dispatch
 import Glibc
 import NodePasswordCore
@@ -70,7 +71,7 @@ package final class LinuxPasswordFiles: PasswordFiles {
   package func remove(
     _ place: PasswordFilePlace, _ identity: FileIdentity, _ completion: @escaping Completion<Void>
   ) {
-    queue.async { @Sendable in completion(Self.remove(self.path(place), identity)) }
+    queue.async { @Sendable in completion(self.remove(self.path(place), identity)) }
   }
 
   // MARK: Read
@@ -90,7 +91,9 @@ package final class LinuxPasswordFiles: PasswordFiles {
     }
     switch FileKind(status) {
     case .regular: return readRegular(path, isLink: false)
-    case .directory: return .present(malformed(status, .directory))
+    case .directory:
+      let isEmpty = FactFile.names(in: path).value?.isEmpty ?? false
+      return .present(malformed(status, isEmpty ? .directory : .fullDirectory))
     case .special: return .present(malformed(status, .special))
     case .symbolicLink:
       // Immutable systems keep the password elsewhere: a link of the owner's to a file of the owner's may be read.
@@ -114,6 +117,12 @@ package final class LinuxPasswordFiles: PasswordFiles {
     switch Descriptor.open(path, O_RDONLY, followingLink: isLink) {
     case .success(let opened): file = opened
     case .failure(let error) where error.code == ENOENT || error.code == ELOOP: return nil
+    case .failure(let error) where error.code == EACCES && !isLink:
+      // Somebody else's, and root without the right to look into others' files: its owner is the drift.
+      guard let there = Self.regular(path), there.st_uid != geteuid() else { return .unknown(error.obstacle(at: path)) }
+      return .present(
+        PasswordFileReading(
+          identity: FileIdentity(there), contents: .unreadable, isExposed: true, isTrustedLink: false))
     case .failure(let error): return .unknown(error.obstacle(at: path))
     }
     guard case .success(let before) = file.status() else { return nil }
@@ -128,29 +137,38 @@ package final class LinuxPasswordFiles: PasswordFiles {
     return .present(
       PasswordFileReading(
         identity: FileIdentity(after), contents: PasswordText.read(bytes),
-        isExposed: after.st_mode & 0o077 != 0 || after.st_uid != geteuid(), isTrustedLink: isLink))
+        isExposed: after.st_mode & 0o077 != 0 || after.st_uid != geteuid(), isTrustedLink: isLink,
+        salvage: PasswordText.salvage(bytes)))
+  }
+
+  private static func regular(_ path: String) -> stat? {
+    var status = stat()
+    return lstat(path, &status) == 0 && FileKind(status) == .regular ? status : nil
   }
 
   // MARK: Change
 
+  /// By a descriptor that only names the file: what belongs to somebody else may not be ours to open.
   private static func tighten(_ path: String, _ identity: FileIdentity) -> Result<FileIdentity, Obstacle> {
-    Descriptor.open(path, O_RDONLY).flatMap { file in
-      file.status().flatMap { status -> Result<FileIdentity?, SystemError> in
-        guard FileKind(status) == .regular, FileIdentity(status) == identity else { return .success(nil) }
-        guard fchmod(file.number, 0o600) == 0 else { return .failure(SystemError(code: errno)) }
-        if status.st_uid != geteuid() {
-          guard fchown(file.number, geteuid(), getegid()) == 0 else { return .failure(SystemError(code: errno)) }
-        }
-        return file.sync().flatMap { file.status() }.map { FileIdentity($0) }
-      }
+    let named = nodepassd_open_path(AT_FDCWD, path)
+    guard named >= 0 else {
+      return .failure(errno == ENOENT ? Obstacle(.conflict, at: path, "the file is gone") : .system(errno, at: path))
     }
-    .mapError { $0.code == ENOENT ? Obstacle(.conflict, at: path, "the file is gone") : $0.obstacle(at: path) }
-    .flatMap { changed in
-      changed.map { .success($0) } ?? .failure(Obstacle(.conflict, at: path, "the file is another by now"))
+    defer { close(named) }
+    var status = stat()
+    guard fstat(named, &status) == 0 else { return .failure(.system(errno, at: path)) }
+    guard FileKind(status) == .regular, FileIdentity(status) == identity else {
+      return .failure(Obstacle(.conflict, at: path, "the file is another by now"))
     }
+    if status.st_uid != geteuid(), nodepassd_own(named, geteuid(), getegid()) != 0 {
+      return .failure(.system(errno, at: path))
+    }
+    guard chmod("/proc/self/fd/\(named)", 0o600) == 0 else { return .failure(.system(errno, at: path)) }
+    return Descriptor.open(path, O_RDONLY).flatMap { file in file.sync().flatMap { file.status() } }
+      .map { FileIdentity($0) }.mapError { $0.obstacle(at: path) }
   }
 
-  private static func remove(_ path: String, _ identity: FileIdentity) -> Result<Void, Obstacle> {
+  private func remove(_ path: String, _ identity: FileIdentity) -> Result<Void, Obstacle> {
     let split = SplitPath(path)
     return Descriptor.directory(split.directory).mapError { $0.obstacle(at: split.directory) }.flatMap { directory in
       switch directory.status(of: split.name) {
@@ -161,9 +179,9 @@ package final class LinuxPasswordFiles: PasswordFiles {
         guard FileIdentity(status) == identity else {
           return .failure(Obstacle(.conflict, at: path, "the file is another by now"))
         }
-        let flag = FileKind(status) == .directory ? AT_REMOVEDIR : 0
-        guard unlinkat(directory.number, split.name, flag) == 0 else { return .failure(.system(errno, at: path)) }
-        return directory.sync().mapError { $0.obstacle(at: split.directory) }
+        return NameSwap(directory: directory, name: split.name, place: path)
+          .remove(status, by: AtomicFile.temporaryName(for: split.name, entropy))
+          .flatMap { directory.sync().mapError { $0.obstacle(at: split.directory) } }
       }
     }
   }

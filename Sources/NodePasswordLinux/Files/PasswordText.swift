@@ -17,6 +17,16 @@ enum PasswordText {
     return .password(NodePassword(copying: text))
   }
 
+  /// The first line of contents that are malformed for what follows it.
+  static func salvage(_ bytes: [UInt8]) -> NodePassword? {
+    guard case .malformed(.innerNewline) = read(bytes),
+      let line = trimmed(bytes[...]).split(whereSeparator: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") })
+        .first,
+      case .password(let password) = read(Array(line))
+    else { return nil }
+    return password
+  }
+
   private static func trimmed(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
     var text = bytes
     while let length = spaces.first(where: { text.starts(with: $0) })?.count { text = text.dropFirst(length) }

@@ -8,14 +8,23 @@ package struct Paths: Hashable, Sendable {
 
   /// - Parameter root: a directory; `/` for the machine itself.
   package init(root: String) {
-    var prefix = root
+    // Where the verb was started is where a relative path is meant from.
+    var prefix = root.hasPrefix("/") ? root : Self.workingDirectory + "/" + root
     while prefix.hasSuffix("/") { prefix.removeLast() }
     self.prefix = prefix
+  }
+
+  private static var workingDirectory: String {
+    guard let path = getcwd(nil, 0) else { return "" }
+    defer { free(path) }
+    return String(cString: path)
   }
 
   /// `path`, which starts with `/`, below the root.
   package func absolute(_ path: String) -> String { prefix + path }
 
+  package var stateDirectory: String { absolute("/var/lib/nodepassd") }
+  package var runtimeDirectory: String { absolute("/run/nodepassd") }
   package var escrow: String { absolute("/var/lib/nodepassd/escrow") }
   package var acts: String { absolute("/var/lib/nodepassd/acts") }
   package var lastGoodPolicy: String { absolute("/var/lib/nodepassd/policy") }
@@ -35,7 +44,11 @@ struct SplitPath: Hashable, Sendable {
   let name: String
 
   init(_ path: String) {
-    let index = path.lastIndex(of: "/") ?? path.startIndex
+    guard let index = path.lastIndex(of: "/") else {
+      directory = "."
+      name = path
+      return
+    }
     directory = index == path.startIndex ? "/" : String(path[..<index])
     name = String(path[path.index(after: index)...])
   }
@@ -55,11 +68,21 @@ extension Obstacle {
   }
 }
 
+extension timespec {
+  /// Nanoseconds since 1970, as far as they can be counted (1677 to 2262): file systems hold later times, and a broken
+  /// clock writes them.
+  package var saturatedNanoseconds: Int64 {
+    let (whole, isTooMuch) = Int64(tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
+    let (sum, isMore) = whole.addingReportingOverflow(Int64(tv_nsec))
+    return isTooMuch || isMore ? (tv_sec < 0 ? .min : .max) : sum
+  }
+}
+
 extension FileIdentity {
   init(_ status: stat) {
     self.init(
       device: UInt64(status.st_dev), inode: UInt64(status.st_ino),
-      changeTime: Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec),
+      changeTime: status.st_ctim.saturatedNanoseconds,
       size: Int64(status.st_size))
   }
 }

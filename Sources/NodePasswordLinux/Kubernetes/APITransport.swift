@@ -43,8 +43,8 @@ package struct APIPatience: Sendable {
 /// HTTPS/1.1 to one API server, a connection a request. NIO's event loop stays in here; values come out.
 final class APITransport: Sendable {
   private struct Known {
-    var path: String
-    var identity: FileIdentity?
+    /// Of the kubeconfig and of the files that it names.
+    var identities: [FileIdentity?]
     var kubeconfig: Kubeconfig
     var context: NIOSSLContext
   }
@@ -137,20 +137,26 @@ final class APITransport: Sendable {
   /// Read anew when the file is another: K3s rotates the certificates in it.
   private func configuration() -> Result<(Kubeconfig, NIOSSLContext), Obstacle> {
     let path = kubeconfigPath()
-    let identity = FileIdentity(followingLinks: path)
     let kept = known.withLock { $0 }
-    if let kept, kept.path == path, kept.identity == identity, identity != nil {
+    if let kept, kept.kubeconfig.files.first == path, kept.identities == Self.identities(of: kept.kubeconfig.files),
+      !kept.identities.contains(nil)
+    {
       return .success((kept.kubeconfig, kept.context))
     }
     switch Kubeconfig.read(path) {
     case .absent: return .failure(Obstacle(.notConfigured, at: path, "there is no kubeconfig"))
     case .unknown(let obstacle): return .failure(obstacle)
     case .present(let kubeconfig):
+      let identities = Self.identities(of: kubeconfig.files)
       return kubeconfig.tlsContext().map { context in
-        known.withLock { $0 = Known(path: path, identity: identity, kubeconfig: kubeconfig, context: context) }
+        known.withLock { $0 = Known(identities: identities, kubeconfig: kubeconfig, context: context) }
         return (kubeconfig, context)
       }
     }
+  }
+
+  private static func identities(of files: [String]) -> [FileIdentity?] {
+    files.map { FileIdentity(followingLinks: $0) }
   }
 
   private static func isAddress(_ host: String) -> Bool { (try? SocketAddress(ipAddress: host, port: 0)) != nil }

@@ -16,6 +16,8 @@ struct Kubeconfig: Sendable {
   var certificate: [UInt8]?
   var key: SecretBytes?
   var token: Token?
+  /// The files that were read, this one first: when one of them is another, all are read again.
+  var files: [String]
 
   enum Token: Sendable {
     case value(SecretBytes)
@@ -30,7 +32,7 @@ struct Kubeconfig: Sendable {
     case .present(var bytes):
       defer { Wipe.bytes(&bytes) }
       do throws(PolicyDiagnostic) {
-        guard let root = try YAMLReader.read(bytes, file: path) else {
+        guard let root = try YAMLReader.read(bytes, file: path, strictness: .foreign) else {
           throw PolicyDiagnostic(Origin(file: path, line: 1, column: 1), "is empty")
         }
         return .present(try Reader(root: root, path: path).kubeconfig())
@@ -63,13 +65,19 @@ struct Kubeconfig: Sendable {
       }
       let token = try token(user)
       let certificate = try data(user, "client-certificate")
-      let key = try data(user, "client-key")
+      var key = try data(user, "client-key")
       guard token != nil || (certificate != nil && key != nil) else {
         throw PolicyDiagnostic(user.origin, "the user has neither a client certificate with its key nor a token")
       }
+      let named = [("certificate-authority", cluster), ("client-certificate", user), ("client-key", user)]
+        .filter { $0.1["\($0.0)-data"] == nil }.compactMap { $0.1[$0.0]?.scalar }
+      var wiped = key ?? []
+      key = nil
+      defer { Wipe.bytes(&wiped) }
       return Kubeconfig(
         host: host, port: port, serverName: cluster["tls-server-name"]?.scalar, authority: authority,
-        certificate: certificate, key: key.map { SecretBytes(copying: $0) }, token: token)
+        certificate: certificate, key: wiped.isEmpty ? nil : SecretBytes(copying: wiped), token: token,
+        files: [path] + named.map(absolute))
     }
 
     private func value(_ node: YAMLNode, _ key: String) throws(PolicyDiagnostic) -> YAMLNode {
@@ -175,7 +183,8 @@ struct Kubeconfig: Sendable {
       configuration.minimumTLSVersion = .tlsv12
       if let certificate, let key {
         configuration.certificateChain = try NIOSSLCertificate.fromPEMBytes(certificate).map { .certificate($0) }
-        let bytes = key.withBytes { Array($0) }
+        var bytes = key.withBytes { Array($0) }
+        defer { Wipe.bytes(&bytes) }
         configuration.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: bytes, format: .pem))
       }
       return .success(try NIOSSLContext(configuration: configuration))

@@ -76,8 +76,11 @@ struct KubernetesSecrets: NodePasswordSecrets {
             return identity
           }
           let all = found + identities
-          guard let next = list.metadata.continue, !next.isEmpty, pages < Self.pageCountLimit else {
-            return completion(.success(all))
+          guard let next = list.metadata.continue, !next.isEmpty else { return completion(.success(all)) }
+          // A part is not the whole (law L3).
+          guard pages < Self.pageCountLimit else {
+            return completion(
+              .failure(Obstacle(.tooLarge, at: call.place, "the list has more than \(Self.pageCountLimit) pages")))
           }
           self.page(size, after: next, found: all, pages: pages + 1, restarts: restarts, completion)
         }

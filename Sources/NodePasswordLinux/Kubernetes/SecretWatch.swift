@@ -14,6 +14,8 @@ final class SecretWatch: Sendable {
   private struct State {
     /// Another number for each watch, so that the answers of an earlier one are dropped.
     var run = 0
+    /// Another number for each stream, so that one that is given up has no say any more.
+    var stream = 0
     var name = ""
     var version: String?
     var failures = 0
@@ -42,6 +44,8 @@ final class SecretWatch: Sendable {
 
   private func isCurrent(_ run: Int) -> Bool { state.withLock { $0.run == run } }
 
+  private func isCurrent(_ run: Int, _ stream: Int) -> Bool { state.withLock { $0.run == run && $0.stream == stream } }
+
   private var selector: String {
     "fieldSelector=metadata.name%3D\(PercentEncoding.query(state.withLock { $0.name }))"
   }
@@ -59,8 +63,6 @@ final class SecretWatch: Sendable {
         let version = list.metadata.resourceVersion
       else { return self.lost(run) }
       self.state.withLock { $0.version = version }
-      // What happened since the last look is not in the watch that starts here.
-      self.connected(run)
       self.watch(run)
     }
   }
@@ -76,9 +78,13 @@ final class SecretWatch: Sendable {
       accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json")
     // A stream that is silent for longer than it was asked for is dead, whatever TCP says.
     let silence = TimeAmount(transport.patience.watch + transport.patience.watch / 2)
-    transport.connect(call, { _ in self.lost(run) }) { channel in
+    let stream = state.withLock { state in
+      state.stream += 1
+      return state.stream
+    }
+    transport.connect(call, { _ in if self.isCurrent(run, stream) { self.lost(run) } }) { channel in
       WatchReader(silence: silence) { [weak self] event in
-        guard let self, isCurrent(run) else { return false }
+        guard let self, isCurrent(run, stream) else { return false }
         return take(event, run, channel)
       }
     }
@@ -87,7 +93,9 @@ final class SecretWatch: Sendable {
   /// Answers whether to go on reading.
   private func take(_ event: WatchReader.Event, _ run: Int, _ channel: any Channel) -> Bool {
     switch event {
-    case .opened(let status) where status == 200: return true
+    case .opened(let status) where status == 200:
+      connected()
+      return true
     case .opened(let status):
       if status == 410 { state.withLock { $0.version = nil } }
       lost(run)
@@ -117,7 +125,8 @@ final class SecretWatch: Sendable {
     if line.type == "ERROR" {
       // The version is gone (410), or the server knows best: from a fresh list.
       state.withLock { $0.version = nil }
-      if line.object.code == 410 { list(run) } else { lost(run) }
+      // A server that says so again and again is asked less and less often.
+      if line.object.code == 410 { startOver(run) } else { lost(run) }
       return false
     }
     let wake = state.withLock { state in
@@ -131,10 +140,11 @@ final class SecretWatch: Sendable {
 
   // MARK: Connection
 
-  private func connected(_ run: Int) {
+  /// Only a watch that was opened is a connection: a server may let us list and not watch. What happened since the last
+  /// look is not in the watch that starts here.
+  private func connected() {
     let wake = state.withLock { state in
       defer { state.isConnected = true }
-      state.failures = 0
       return state.isConnected == true ? nil : state.wake
     }
     wake?(.apiConnected)
@@ -142,6 +152,14 @@ final class SecretWatch: Sendable {
 
   /// The stream ended as it should. A server that ends every stream at once must not be asked in a loop.
   private func again(_ run: Int) { retry(run, failures: 1) }
+
+  private func startOver(_ run: Int) {
+    let failures = state.withLock { state in
+      state.failures += 1
+      return state.failures
+    }
+    retry(run, failures: failures)
+  }
 
   private func lost(_ run: Int) {
     let (wake, failures) = state.withLock { state in
@@ -163,6 +181,7 @@ final class SecretWatch: Sendable {
     let pause = full / 2 + full / 2 * chance / 65_536
     transport.group.next().scheduleTask(in: TimeAmount(pause)) {
       guard self.isCurrent(run) else { return }
+      // Without a version `watch` lists first.
       if self.state.withLock({ $0.isConnected }) == true { self.watch(run) } else { self.list(run) }
     }
   }
@@ -193,7 +212,15 @@ private final class WatchReader: ChannelInboundHandler, Sendable {
     self.take = take
   }
 
-  func handlerAdded(context: ChannelHandlerContext) { listen(context.channel) }
+  /// Not before there is a connection: a channel that never becomes one is not told that it has ended.
+  func channelActive(context: ChannelHandlerContext) {
+    listen(context.channel)
+    context.fireChannelActive()
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    state.withLock { $0.silence }?.cancel()
+  }
 
   private func listen(_ channel: any Channel) {
     let next = channel.eventLoop.scheduleTask(in: silence) { self.finish(channel, .ended(wasClean: false)) }

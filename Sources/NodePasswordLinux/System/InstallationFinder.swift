@@ -142,7 +142,7 @@ struct InstallationFinder {
       for path in paths {
         guard let bytes = try FactFile.read(root + path).found() else { continue }
         do throws(PolicyDiagnostic) {
-          if let document = try YAMLReader.read(bytes, file: path) { documents.append(document) }
+          if let document = try YAMLReader.read(bytes, file: path, strictness: .foreign) { documents.append(document) }
         } catch {
           throw Obstacle(.malformed, at: path, "line \(error.origin.line): \(error.message)")
         }

@@ -19,6 +19,7 @@ package final class LinuxMachine: Machine {
   private let home: String?
   private let hostname: @Sendable () -> Observed<String>
   private let lastCertificate = Mutex<ReadCertificate?>(nil)
+  private let digests = Mutex<[String: DigestedCertificate]>([:])
 
   /// - Parameters:
   ///   - paths: where everything that is read lies. Paths in answers are without its root.
@@ -53,24 +54,40 @@ package final class LinuxMachine: Machine {
   private func lookForCertificates(of installation: Installation) -> Observed<CertificatePair> {
     do throws(Obstacle) {
       let directory = "\(root)\(installation.dataDirectory)/agent"
-      guard let serving = try Self.certificate("\(directory)/serving-kubelet.crt"),
-        let client = try Self.certificate("\(directory)/client-kubelet.crt")
+      guard let serving = try certificate("\(directory)/serving-kubelet.crt"),
+        let client = try certificate("\(directory)/client-kubelet.crt")
       else { return .absent }
       return .present(
         CertificatePair(
-          serving: serving.identity, client: client.identity,
+          serving: serving.digest, client: client.digest,
           oldestModification: min(serving.modification, client.modification)))
     } catch {
       return .unknown(error)
     }
   }
 
-  private static func certificate(
-    _ path: String
-  ) throws(Obstacle) -> (identity: FileIdentity, modification: Int64)? {
+  private struct DigestedCertificate {
+    var identity: FileIdentity
+    var digest: ContentDigest
+  }
+
+  /// Read anew only where the file is another.
+  private func certificate(_ path: String) throws(Obstacle) -> (digest: ContentDigest, modification: Int64)? {
     guard let facts = try FactFile.facts(path).found() else { return nil }
     guard facts.st_mode & S_IFMT == S_IFREG else { throw Obstacle(.malformed, at: path, "is not a regular file") }
-    return (FileIdentity(facts), Int64(facts.st_mtim.tv_sec) * 1_000_000_000 + Int64(facts.st_mtim.tv_nsec))
+    let modification = facts.st_mtim.saturatedNanoseconds
+    let identity = FileIdentity(facts)
+    if let last = digests.withLock({ $0[path] }), last.identity == identity { return (last.digest, modification) }
+    guard let bytes = try FactFile.read(path, limit: Self.certificateLimit).found() else { return nil }
+    // K3s writes in place: nothing yet is no certificate.
+    guard !bytes.isEmpty else { throw Obstacle(.malformed, at: path, "it is empty") }
+    let digest = ContentDigest(FNV1a.digest(bytes))
+    digests.withLock { digests in
+      // Two files, or those of another data directory.
+      if digests.count >= 4 { digests = [:] }
+      digests[path] = DigestedCertificate(identity: identity, digest: digest)
+    }
+    return (digest, modification)
   }
 
   /// Parsed anew only where the file is another.

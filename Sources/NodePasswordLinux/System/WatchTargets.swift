@@ -10,13 +10,13 @@ struct WatchInterest: OptionSet, Sendable {
   static let way = WatchInterest(rawValue: 4)
 }
 
-/// One file to watch, there or not; or a directory whose `*.yaml` files are.
+/// One file to watch, there or not; or a directory whose `*.yaml` and `*.yml` files are.
 struct WatchTarget: Hashable, Sendable {
   /// As the machine knows it, without the prefix of a made-up root.
   var path: String
   var isPolicy = false
   /// The path is a directory, and each `*.yaml` in it counts.
-  var isPolicyDirectory = false
+  var isDirectory = false
 
   /// The files that decide about this machine's node password (k3s-facts 1.1, 1.2, 1.3, 1.6 and 5.1), and where nothing
   /// is known to be installed those of both products.
@@ -41,13 +41,15 @@ struct WatchTarget: Hashable, Sendable {
       "\(dataDirectory)/agent/node-password.txt", "\(dataDirectory)/agent/serving-kubelet.crt",
       "\(dataDirectory)/agent/client-kubelet.crt", "\(dataDirectory)/server/cred",
       "\(distribution.configurationDirectory)/config.yaml",
-    ].map { WatchTarget(path: $0) }
+    ].map { WatchTarget(path: $0) } + [
+      WatchTarget(path: "\(distribution.configurationDirectory)/config.yaml.d", isDirectory: true)
+    ]
   }
 
   /// The policy and its drop-ins.
   static let policy = [
     WatchTarget(path: "/etc/nodepassd/policy.yaml", isPolicy: true),
-    WatchTarget(path: "/etc/nodepassd/policy.d", isPolicy: true, isPolicyDirectory: true),
+    WatchTarget(path: "/etc/nodepassd/policy.d", isPolicy: true, isDirectory: true),
   ]
 
   var interest: WatchInterest { isPolicy ? .policy : .machine }
@@ -56,8 +58,8 @@ struct WatchTarget: Hashable, Sendable {
 /// What one watched directory is watched for.
 struct WatchedDirectory: Sendable {
   var names: [String: WatchInterest] = [:]
-  /// Every `*.yaml` but our own temporary files.
-  var watchesPolicies = false
+  /// Whom every `*.yaml` is news for, but our own temporary files.
+  var documents: WatchInterest = []
   /// Of everything behind it: for when the directory itself goes.
   var everything: WatchInterest = []
 
@@ -68,8 +70,8 @@ struct WatchedDirectory: Sendable {
 
   func interest(in name: String) -> WatchInterest {
     var interest = names[name] ?? []
-    if watchesPolicies && name.hasSuffix(".yaml") && !name.hasPrefix(AtomicFile.temporaryPrefix) {
-      interest.insert(.policy)
+    if [".yaml", ".yml"].contains(where: name.lowercased().hasSuffix), !name.hasPrefix(AtomicFile.temporaryPrefix) {
+      interest.formUnion(documents)
     }
     return interest
   }

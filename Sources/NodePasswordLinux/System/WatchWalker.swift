@@ -51,7 +51,7 @@ package struct WatchWalker {
     while let name = ahead.popLast() {
       let isLast = ahead.isEmpty
       if name != ".." {
-        let interest: WatchInterest = isLast && !target.isPolicyDirectory ? [] : .way
+        let interest: WatchInterest = isLast && !target.isDirectory ? [] : .way
         guard watch(directory, for: name, interest.union(target.interest), isLast: isLast, target) else { return }
       }
       guard let next = HeldDescriptor(nodepassd_open_path(directory.raw, name)) else {
@@ -69,7 +69,7 @@ package struct WatchWalker {
         }
         ahead += Self.components(of: link)
       case S_IFDIR where !isLast: directory = next
-      case S_IFDIR where target.isPolicyDirectory: watchPolicies(in: next, target)
+      case S_IFDIR where target.isDirectory: watchDocuments(in: next, target)
       default: return
       }
     }
@@ -89,10 +89,10 @@ package struct WatchWalker {
     return true
   }
 
-  private mutating func watchPolicies(in directory: HeldDescriptor, _ target: WatchTarget) {
+  private mutating func watchDocuments(in directory: HeldDescriptor, _ target: WatchTarget) {
     guard let watch = add(directory, InotifyMask.contents, target) else { return }
-    directories[watch, default: WatchedDirectory()].watchesPolicies = true
-    directories[watch]?.everything.insert(.policy)
+    directories[watch, default: WatchedDirectory()].documents.formUnion(target.interest)
+    directories[watch]?.everything.formUnion(target.interest)
   }
 
   /// By descriptor, so that it is this very directory and not one that took its place.

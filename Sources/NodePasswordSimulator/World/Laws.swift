@@ -8,14 +8,18 @@ enum Laws {
   static let heartbeatGrace = Duration.seconds(75)
 
   /// L1 and L3: the own Node, live, and not in the hold-off.
-  static func objections(toSecretAct name: String, _ state: World.State) -> [String] {
+  /// - Parameter issued: when the daemon asked; what is on its way when a reload comes cannot be called back.
+  static func objections(toSecretAct name: String, issued: Moment, _ state: World.State) -> [String] {
     var found: [String] = []
     if let beat = state.truth.lastHeartbeat, state.now - beat <= .seconds(40) + heartbeatGrace {
       // Live.
     } else {
       found.append("L1: \(name) while the Node is not live")
     }
-    if state.now - state.truth.lastDisturbance < .seconds(89) { found.append("L3: \(name) in the hold-off") }
+    // A create that completes a delete of the same act: the name must not stay free.
+    let isCompletion = name == "create" && state.truth.hasDeleted
+    let wasDisturbed = state.truth.lastDisturbance <= issued && issued - state.truth.lastDisturbance < .seconds(89)
+    if wasDisturbed, !isCompletion { found.append("L3: \(name) in the hold-off") }
     return found
   }
 

@@ -146,7 +146,8 @@ extension SimulatedPorts: Machine, ChangeWatch {
       return .success(
         .present(
           CertificatePair(
-            serving: serving.identity, client: client.identity,
+            serving: ContentDigest(serving.identity.inode &* 31 &+ UInt64(bitPattern: serving.identity.changeTime)),
+            client: ContentDigest(client.identity.inode &* 31 &+ UInt64(bitPattern: client.identity.changeTime)),
             oldestModification: min(serving.modified, client.modified))))
     }
   }
@@ -283,8 +284,12 @@ struct SimulatedCluster: NodePasswordSecrets, Nodes {
   }
 
   func create(_ draft: SecretDraft, dryRun: Bool, _ completion: @escaping Completion<SecretCreation>) {
+    let issued = ports.now().monotonic
     call(dryRun ? "rehearse create" : "create secret", completion) { state in
-      if !dryRun { state.truth.violations += Laws.objections(toSecretAct: "create", state) }
+      if !dryRun {
+        state.truth.violations += Laws.objections(toSecretAct: "create", issued: issued, state)
+        state.truth.hasDeleted = false
+      }
       return state.server.createSecret(draft, dryRun: dryRun, at: state.time.wall)
     }
   }
@@ -292,8 +297,10 @@ struct SimulatedCluster: NodePasswordSecrets, Nodes {
   func delete(_ identity: SecretIdentity, dryRun: Bool, _ completion: @escaping Completion<SecretDeletion>) {
     let world = ports.world
     let mode = world.options.mode
+    let issued = ports.now().monotonic
     call("delete secret", completion) { state in
-      state.truth.violations += Laws.objections(toSecretAct: "delete", state)
+      state.truth.violations += Laws.objections(toSecretAct: "delete", issued: issued, state)
+      state.truth.hasDeleted = true
       if mode == .observe { state.truth.violations.append("L9: deleted a Secret in observe mode") }
       if !state.truth.seenSecrets.contains(identity) {
         state.truth.violations.append("L2: a Secret that was never seen")
@@ -304,8 +311,9 @@ struct SimulatedCluster: NodePasswordSecrets, Nodes {
   }
 
   func seal(_ identity: SecretIdentity, _ completion: @escaping Completion<SecretSeal>) {
+    let issued = ports.now().monotonic
     call("seal secret", completion) { state in
-      state.truth.violations += Laws.objections(toSecretAct: "seal", state)
+      state.truth.violations += Laws.objections(toSecretAct: "seal", issued: issued, state)
       return state.server.sealSecret(identity, at: state.time.wall)
     }
   }

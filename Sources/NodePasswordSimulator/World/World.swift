@@ -50,6 +50,8 @@ package final class World: Sendable {
     /// The last start or reload of the daemon, or jump of the clock.
     var lastDisturbance = Moment(nanoseconds: 0)
     var hasClockJumped = false
+    /// This daemon has deleted the Secret and not asked for a new one yet.
+    var hasDeleted = false
     var seenSecrets: Set<SecretIdentity> = []
     var restores: [Moment] = []
     var secretActs: [Moment] = []
@@ -136,6 +138,7 @@ package final class World: Sendable {
     let incarnation = state.withLock { state in
       state.incarnation += 1
       state.truth.lastDisturbance = state.now
+      state.truth.hasDeleted = false
       state.wake = nil
       state.secretWake = nil
       return state.incarnation

@@ -1,0 +1,34 @@
+extension Observation {
+  /// Whether a look that does not find this drift shows that it is not there. What could not be seen is neither healed
+  /// nor gone (laws L3, L10).
+  package func canTell(_ drift: Drift) -> Bool {
+    switch self {
+    case .machine(let machine): machine.canTell(drift)
+    case .node(let node): node.canTell(drift)
+    }
+  }
+}
+
+extension MachineObservation {
+  fileprivate func canTell(_ drift: Drift) -> Bool {
+    if case .unknown = installation { return false }
+    switch drift {
+    case .passwordFileResurrected: return strayFile.obstacle == nil
+    case .passwordFileChanged:
+      return passwordFile.obstacle == nil && passwordFile.value?.shape != .unreadable && escrow.obstacle == nil
+        && !isEscrowOwnerUnknown
+    case .passwordFileExposed: return passwordFile.obstacle == nil
+    default: return passwordFile.obstacle == nil && passwordFile.value?.shape != .unreadable
+    }
+  }
+
+  private var isEscrowOwnerUnknown: Bool { escrow.value?.owner == .unknown }
+}
+
+extension NodeObservation {
+  fileprivate func canTell(_ drift: Drift) -> Bool {
+    guard secret.obstacle == nil, node.obstacle == nil else { return false }
+    guard drift == .secretMismatch, case .present(let secret) = secret, secret.hash == .wellFormed else { return true }
+    return file.obstacle == nil && escrowObstacle == nil && fileVerdict.obstacle == nil
+  }
+}

@@ -1,0 +1,126 @@
+/// Acts: count, do, end, and wait after a failure.
+extension Reconciler {
+  mutating func take(_ progress: Phase.Progress, _ subject: Subject, _ pass: PassID, _ now: Now) {
+    guard var state = subjects[subject] else { return }
+    guard let installation = machine?.installation.value else {
+      return conclude(subject, pass, progress, .surprised(Self.unknownInstallation), now)
+    }
+    let action = progress.action
+    if let kind = action.budget {
+      let act = Act(at: now.wall, kind: kind, phase: .begun, word: action.word)
+      state.phase = .counting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
+      subjects[subject] = state
+      emit(.count(pass, step: progress.step, act))
+      history.note(act)
+    } else {
+      state.phase = .acting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
+      subjects[subject] = state
+      emit(.perform(pass, step: progress.step, action, installation))
+    }
+  }
+
+  mutating func counted(_ pass: PassID, _ step: Int, _ obstacle: Obstacle?, _ now: Now) {
+    for (subject, state) in subjects {
+      guard case .counting(pass, let progress, _) = state.phase, progress.step == step else { continue }
+      actLogProblem = obstacle
+      if let obstacle {
+        // What cannot be counted is not done (law L4).
+        conclude(subject, pass, progress, .failed(obstacle), now)
+      } else if let reason = whyNotAnyMore(progress, state, now) {
+        conclude(subject, pass, progress, .surprised(reason), now)
+      } else if let installation = machine?.installation.value {
+        subjects[subject]?.phase = .acting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
+        emit(.perform(pass, step: step, progress.action, installation))
+      }
+      return
+    }
+    count("completions-stale")
+  }
+
+  private static let unknownInstallation = "what is installed here is not known any more"
+
+  /// Counting takes a while: the policy may be another by now, or a hold-off may have begun (laws L3, L9).
+  private func whyNotAnyMore(_ progress: Phase.Progress, _ state: SubjectState, _ now: Now) -> String? {
+    guard let policy, let observation = state.observation, progress.policy == policyGeneration else {
+      return "the policy is another by now"
+    }
+    guard machine?.installation.value != nil else { return Self.unknownInstallation }
+    let veto = Safeguard.veto(progress.action, observation, circumstances(policy, now), isCounted: true)
+    switch veto {
+    case nil: return nil
+    case .wait(_, _, let reason), .hold(let reason), .report(let reason): return reason
+    case .act: return nil
+    }
+  }
+
+  mutating func performed(_ pass: PassID, _ step: Int, _ outcome: Outcome, _ now: Now) {
+    for (subject, state) in subjects {
+      guard case .acting(pass, let progress, _) = state.phase, progress.step == step else { continue }
+      conclude(subject, pass, progress, outcome, now)
+      return
+    }
+    count("completions-stale")
+  }
+
+  /// Ends one step: the next one, or a look, since only a look tells whether it helped (law L10).
+  mutating func conclude(
+    _ subject: Subject, _ pass: PassID, _ progress: Phase.Progress, _ outcome: Outcome, _ now: Now
+  ) {
+    closeIntent(progress.action, outcome, now)
+    recordOutcome(subject, pass, progress.action, outcome, now)
+    guard !isStopping else {
+      subjects[subject]?.phase = .idle
+      return finishStop()
+    }
+    switch outcome {
+    case .done where !progress.isLast:
+      subjects[subject]?.surprises = 0
+      take(progress.next, subject, pass, now)
+    case .done:
+      subjects[subject]?.surprises = 0
+      subjects[subject]?.cause = .verification
+      look(subject, now)
+    case .surprised(let reason):
+      // Somebody else was here: the plan is void, the next look will tell. But not for ever: what is surprised again and
+      // again waits like a failure.
+      subjects[subject]?.surprises += 1
+      if subjects[subject]?.surprises ?? 0 > SubjectState.surpriseLimit {
+        rest(subject, after: Obstacle(.conflict, at: progress.action.word, reason), now)
+      } else {
+        look(subject, now)
+      }
+    case .lostRace:
+      collisionUntil = now.monotonic + Self.collisionPause
+      look(subject, now)
+    case .failed where progress.action.budget == nil && !progress.isLast:
+      // An escrow that cannot be written is no reason to leave the drift behind it alone.
+      take(progress.next, subject, pass, now)
+    case .failed(let obstacle), .refused(let obstacle):
+      rest(subject, after: obstacle, now)
+    }
+  }
+
+  /// An outcome that is not known leaves the intent open, so that the act can be finished.
+  private mutating func closeIntent(_ action: Action, _ outcome: Outcome, _ now: Now) {
+    guard let kind = action.budget, case .node = kind else { return }
+    if case .failed = outcome { return }
+    let act = Act(at: now.wall, kind: kind, phase: .ended, word: outcome == .done ? action.word : "nothing-changed")
+    history.note(act)
+    emit(.close(act))
+  }
+
+  /// After a failure: wait, longer each time.
+  mutating func rest(_ subject: Subject, after obstacle: Obstacle, _ now: Now) {
+    guard var state = subjects[subject] else { return }
+    if case .observing = state.phase, state.obstacles.insert(obstacle).inserted {
+      emit(.record(Record(.obstructed, obstacle.fields(of: subject))))
+    }
+    state.phase = .idle
+    let wait = state.backoff.failed()
+    // A wake that came meanwhile is news; it does not wait for the whole backoff.
+    state.nextLook = now.monotonic + (state.isDirty ? min(wait, Backoff.first) : wait)
+    state.isDirty = false
+    subjects[subject] = state
+    publish(now)
+  }
+}
