@@ -12,6 +12,8 @@ let standalone: [LinkerSetting] = [
     "-static-stdlib", "-use-ld=lld",
     "-Xlinker", "-l_FoundationCShims",
     "-Xlinker", "-l_FoundationCollections",
+    // Nobody loads symbols from a program; those it exported could not be left out either.
+    "-Xlinker", "--no-export-dynamic",
     "-Xlinker", "--gc-sections",
     "-Xlinker", "--icf=all",
     "-Xlinker", "-s",

@@ -73,7 +73,8 @@ import Testing
     clone.hardware = .present("dmi:2")
     #expect(document.facts(for: clone, node: name).owner == .anotherMachine)
     clone.hardware = .unknown(Obstacle(.permissionDenied, at: "dmi", "EACCES"))
-    #expect(!document.facts(for: clone, node: name).isUsable, "unknown hardware may be anybody's")
+    #expect(document.facts(for: clone, node: name).owner == .unknown, "unknown hardware may be anybody's")
+    #expect(!document.facts(for: clone, node: name).isUsable)
     #expect(document.facts(for: machine, node: NodeName("edge-2")).owner == .anotherNode)
     var ephemeral = machine
     ephemeral.machineID = "another at each boot"
@@ -131,5 +132,13 @@ import Testing
       }
       #expect(!fault.description.contains("x\u{78}x"))
     }
+  }
+
+  @Test func theOneJustDisplacedIsNeverTheOneThatGoes() throws {
+    var document = try document()
+    for number in 0...EscrowDocument.candidateLimit { check(document.accept(password("p\(number)"), .certificates)) }
+    document.addCandidate(password("displaced"), .displacedByHeal)
+    #expect(document.comparison(with: password("displaced")) == .matchesCandidate)
+    #expect(document.candidates.count == EscrowDocument.candidateLimit)
   }
 }

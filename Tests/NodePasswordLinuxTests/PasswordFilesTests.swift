@@ -159,4 +159,72 @@ import Testing
     #expect(try wait { files.remove(.stray, now, $0) }.obstacleKind == nil)
     #expect(root.read(stray) == nil)
   }
+
+  @Test func aDirectoryWithContentsIsToldApart() throws {
+    try root.make(Self.file)
+    #expect(try malformation() == .directory)
+    try root.write("x", Self.file + "/inside")
+    #expect(try malformation() == .fullDirectory)
+  }
+
+  /// Somebody appended a line by hand: the first may still be the accepted password.
+  @Test func theFirstLineIsSalvaged() throws {
+    try root.write("secret-1\ncomment\n", Self.file)
+    #expect(try malformation() == .innerNewline)
+    #expect(try #require(try reading().salvage).isEqual(to: NodePassword(copying: Array("secret-1".utf8))))
+    for nothing in ["", "\n", "a\0b\nc", "secret-1\n"] {
+      try root.write(nothing, Self.file)
+      #expect(try reading().salvage == nil, "\(nothing)")
+    }
+  }
+
+  /// The first heal of the salvage: kept as a candidate, also where there is no escrow yet.
+  @Test func aFileOfAnotherOwnerIsSeenAndTightened() throws {
+    guard geteuid() == 0 else { return }
+    try root.write("secret-1\n", Self.file)
+    #expect(chown(root.path + Self.file, 12_345, 12_345) == 0)
+    let reading = try reading()
+    #expect(reading.isExposed)
+    _ = try wait { files.tighten(reading.identity, $0) }.get()
+    #expect(try !self.reading().isExposed)
+  }
+
+  /// All minted passwords have one length, and K3s writes in place: what is in the file at the exchange must be what was
+  /// there at the look.
+  @Test func anInPlaceWriteOfTheSameLengthIsAnotherFile() throws {
+    try root.write("one\n", Self.file)
+    let path = root.path + Self.file
+    var before = stat()
+    #expect(lstat(path, &before) == 0)
+    let file = open(path, O_WRONLY)
+    defer { close(file) }
+    #expect(pwrite(file, "two\n", 4, 0) == 4)
+    let late = [
+      timespec(tv_sec: before.st_mtim.tv_sec + 1, tv_nsec: 0), timespec(tv_sec: before.st_mtim.tv_sec + 1, tv_nsec: 0),
+    ]
+    #expect(futimens(file, late) == 0)
+    let identity = FileIdentity(
+      device: UInt64(before.st_dev), inode: UInt64(before.st_ino), changeTime: before.st_ctim.saturatedNanoseconds,
+      size: Int64(before.st_size))
+    #expect(try restore("secret-1", over: .exactly(identity)).obstacleKind == .conflict)
+    #expect(root.read(Self.file) == "two\n")
+  }
+
+  @Test(
+    arguments: [
+      (0, 5, 5), (1, 0, 1_000_000_000), (-1, 0, -1_000_000_000), (13_569_465_600, 0, Int64.max),
+      (-13_569_465_600, 0, Int64.min),
+    ] as [(Int, Int, Int64)])
+  func timesBeyondCountingAreTheLast(_ seconds: Int, _ rest: Int, _ expected: Int64) {
+    #expect(timespec(tv_sec: seconds, tv_nsec: rest).saturatedNanoseconds == expected)
+  }
+
+  @Test func aFileFromTheYear2400IsReadAndRestored() throws {
+    try root.write("secret-1\n", Self.file)
+    let far = [timespec(tv_sec: 13_569_465_600, tv_nsec: 0), timespec(tv_sec: 13_569_465_600, tv_nsec: 0)]
+    #expect(utimensat(AT_FDCWD, root.path + Self.file, far, 0) == 0)
+    #expect(try reading().password != nil)
+    _ = try restore("secret-2", over: .exactly(try reading().identity)).get()
+    #expect(root.read(Self.file) == "secret-2\n")
+  }
 }

@@ -177,4 +177,61 @@ import Testing
     #expect(other.terminationStatus != 0)
     lock.release()
   }
+
+  @Test func rulesThatCannotBeListedDoNotVanish() throws {
+    try root.write("main", "/etc/nodepassd/policy.yaml")
+    // A link to itself: not absent, and not readable by anybody.
+    #expect(symlink("policy.d", root.paths.policyDropIns) == 0)
+    #expect(try wait { policies.read($0) }.get().obstacle?.place == root.paths.policyDropIns)
+  }
+
+  @Test func aPolicyThatWasRemovedStaysInForce() throws {
+    let loader = PolicyLoader(source: policies)
+    guard case .accepted(let builtIn, _) = try wait({ loader.load($0) }) else {
+      Issue.record("no policy at all: the built-in one")
+      return
+    }
+    #expect(builtIn == Policy())
+    try root.write("apiVersion: nodepassd.io/v1\nkind: Policy\nmode: observe\n", "/etc/nodepassd/policy.yaml")
+    guard case .accepted(let chosen, _) = try wait({ loader.load($0) }) else {
+      Issue.record("a good policy")
+      return
+    }
+    try root.remove("/etc/nodepassd/policy.yaml")
+    guard case .rejected(let rejection, let lastGood) = try wait({ loader.load($0) }) else {
+      Issue.record("a policy that is gone is told")
+      return
+    }
+    #expect(lastGood == chosen && chosen.mode == .observe)
+    #expect(rejection.description.contains("/etc/nodepassd/policy.yaml"))
+  }
+
+  @Test func theLockIsItsOwnersAlone() throws {
+    try root.make("/run/nodepassd")
+    try root.write("", "/run/nodepassd/lock", mode: 0o644)
+    let lock = try RunLock.take(root.paths.lockFile).get()
+    defer { lock.release() }
+    var status = stat()
+    #expect(stat(root.paths.lockFile, &status) == 0 && status.st_mode & 0o777 == 0o600)
+    #expect(!RunLock.isHeld(root.paths.lockFile + ".none", publishedBy: getpid()), "no lock file: nobody")
+    symlink("lock", root.paths.lockFile + ".odd")
+    #expect(RunLock.isHeld(root.paths.lockFile + ".odd", publishedBy: getpid()), "not ours to ask: by the process")
+    #expect(!RunLock.isHeld(root.paths.lockFile + ".odd", publishedBy: nil))
+  }
+
+  @Test func leftoversOfACrashAreSweptAtTheStart() throws {
+    for file in ["/etc/rancher/node/.nodepassd-password-1", "/var/lib/nodepassd/.nodepassd-escrow-1"] {
+      try root.write("x", file)
+    }
+    try root.write("mine", "/etc/rancher/node/.other")
+    AtomicFile.sweep(root.paths)
+    #expect(root.names("/etc/rancher/node") == [".other"] && root.names("/var/lib/nodepassd").isEmpty)
+  }
+
+  @Test func relativeRootsAreMeantFromHere() {
+    #expect(
+      Paths(root: "some/root").escrow == FileManager.default.currentDirectoryPath
+        + "/some/root/var/lib/nodepassd/escrow")
+    #expect(Paths(root: "/").escrow == "/var/lib/nodepassd/escrow")
+  }
 }

@@ -173,4 +173,14 @@ import Testing
   }
 
   private func name(_ text: String) throws -> NodeName { try #require(NodeName(text)) }
+
+  @Test(arguments: [
+    "node-label: &l [a=b]\nx: *l\nnode-name: n\n", "node-name: !!str n\n", "node-name: m\nnode-name: n\n",
+    "node-name: n\n---\nnode-name: second\n",
+  ])
+  func anotherProgramsYAMLIsReadLeniently(_ text: String) throws {
+    let document = try #require(try YAMLReader.read(Array(text.utf8), file: "config.yaml", strictness: .foreign))
+    #expect(document["node-name"]?.scalar == "n")
+    #expect(throws: PolicyDiagnostic.self) { try YAMLReader.read(Array(text.utf8), file: "policy.yaml") }
+  }
 }

@@ -127,4 +127,14 @@ import Testing
     #expect(unit.contains { $0.hasPrefix("WatchdogSec=") })
     #expect(unit.contains { $0.hasPrefix("RestartPreventExitStatus=") && $0.contains("78") })
   }
+
+  /// Design 3: full Foundation would bring 45 MB of ICU along. The static, stripped program stays under 30 MB.
+  @Test func theProgramIsSmall() throws {
+    let program = Self.root.appending(path: ".build/release/nodepassd")
+    guard let size = try? FileManager.default.attributesOfItem(atPath: program.path())[.size] as? Int else {
+      // A debug build has another program, and no gate.
+      return
+    }
+    #expect(size < 30_000_000, "\(size) bytes")
+  }
 }

@@ -123,6 +123,12 @@ check "the escrow is root's alone" is "600" in_container stat -c %a /var/lib/nod
 check "a removed password file is back" remove_and_heal /etc/rancher/node/password
 check "a removed node directory is back" remove_and_heal /etc/rancher/node
 check "all of /etc/rancher removed: the password is back" remove_and_heal /etc/rancher
+check "its folders are as K3s makes them, whatever the unit's umask" is "755" in_container stat -c %a /etc/rancher/node
+owner_is_root() { is 0 in_container stat -c %u /etc/rancher/node/password; }
+in_container chown 1000 /etc/rancher/node/password
+check "a password file of another owner is root's again" within 10 owner_is_root
+check "status tells an ordinary user that the daemon lives" bash -c \
+  "nsenter -t $leader -a setpriv --reuid 65534 --regid 65534 --clear-groups nodepassd status | grep -q 'edge-1: in-sync'"
 in_container mkdir -p /etc/rancher/k3s
 in_container sh -c 'echo "node-name: edge-1" > /etc/rancher/k3s/config.yaml'
 check "the heal is in the journal" within 10 recorded healed NODEPASSD_DRIFT=password-file-missing

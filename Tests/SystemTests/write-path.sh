@@ -84,26 +84,40 @@ check_after() {
   passed=$((passed + 1))
 }
 
-# The calls of one write that concern our files, each as NAME and its number among all calls of that name: an undisturbed
-# run, seen with the paths behind its descriptors.
+# What a tracer is to look at: the directory, the file, and the temporary file beside it.
+paths_of() {
+  local file
+  file=$(file_of "$1")
+  printf -- '-P\n%s\n' "$(dirname "$file")" "$file" "$(dirname "$file")/.nodepassd-$(basename "$file")-00000000"
+}
+
+traced() {
+  local target=$1
+  shift
+  local -a paths
+  mapfile -t paths < <(paths_of "$target")
+  # In a shell of its own, so that the word "Killed" goes there.
+  (strace -f -qq -o "$work/trace" -e signal=none "${paths[@]}" "$@" \
+    "$program" write-once "$target" new-text --root "$root" >"$work/out" 2>&1 || true) >/dev/null 2>&1
+}
+
+# The calls of one undisturbed write that concern these, each as NAME and its number within its thread.
 calls_of() {
   furnish "$1" "$2"
-  strace -f -qq -y -o "$work/trace" -e signal=none "$program" write-once "$1" new-text --root "$root" >/dev/null
-  awk -v root="$root" '
-    { sub(/^[0-9]+ +/, "") }
-    /^<\.\.\. / || !/^[a-z0-9_]+\(/ { next }
-    { name = $0; sub(/\(.*/, "", name); count[name]++ }
-    index($0, root) && name !~ /^(execve|getcwd|fstat|getdents64|lseek|close|read|pread64)$/ { print name, count[name] }
+  traced "$1"
+  awk '
+    { thread = $1; sub(/^[0-9]+ +/, "") }
+    !/^[a-z0-9_]+\(/ { next }
+    { name = $0; sub(/\(.*/, "", name); number = ++count[thread, name] }
+    name !~ /^(execve|fstat|getdents64|lseek|close|read|pread64)$/ { print name, number }
   ' "$work/trace"
 }
 
 inject() {
   local target=$1 before=$2 call=$3 number=$4 how=$5
   furnish "$target" "$before"
-  # In a shell of its own, so that the word "Killed" goes there.
-  (strace -f -qq -o "$work/trace" -e trace="$call" -e signal=none -e inject="$call:$how:when=$number" \
-    "$program" write-once "$target" new-text --root "$root" >"$work/out" 2>&1 || true) >/dev/null 2>&1
-  grep -qE 'INJECTED|killed by SIGKILL' "$work/trace" || { fail "$target, $before, $call #$number: not reached"; return; }
+  traced "$target" -e trace="$call" -e inject="$call:$how:when=$number"
+  grep -qE 'INJECTED|= [?]' "$work/trace" || { fail "$target, $before, $call #$number: not reached"; return; }
   check_after "$target" "$before" "$call #$number $how"
 }
 

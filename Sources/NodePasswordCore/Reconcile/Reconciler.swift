@@ -35,7 +35,7 @@ package struct Reconciler: Sendable {
   package var subjects: [Subject: SubjectState] = [:]
   package var machineMemory = MachineMemory()
   var nodeMemory = NodeMemory()
-  var machine: MachineObservation?
+  package var machine: MachineObservation?
   var node: NodeObservation?
   package var holdOffUntil = Moment(nanoseconds: .min)
   var collisionUntil: Moment?
