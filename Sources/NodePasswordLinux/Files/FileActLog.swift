@@ -20,7 +20,7 @@ package final class FileActLog: ActLog {
 
   private let path: String
   private let entropy: any Entropy
-  private let queue = DispatchQueue(label: "nodepassd.acts", qos: .userInitiated)
+  private let queue = DispatchQueue(label: "nodepassd.acts", target: FileQueue.shared)
   // Only ever touched on the queue.
   private nonisolated(unsafe) var state = State()
   private nonisolated(unsafe) var nextCompaction = FileActLog.compactionSize

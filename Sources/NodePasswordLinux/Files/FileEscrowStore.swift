@@ -10,7 +10,7 @@ package final class FileEscrowStore: EscrowStore {
 
   private let path: String
   private let entropy: any Entropy
-  private let queue = DispatchQueue(label: "nodepassd.escrow", qos: .userInitiated)
+  private let queue = DispatchQueue(label: "nodepassd.escrow", target: FileQueue.shared)
 
   package init(paths: Paths, entropy: any Entropy) {
     path = paths.escrow

@@ -17,7 +17,7 @@ package final class LinuxPasswordFiles: PasswordFiles {
 
   private let paths: Paths
   private let entropy: any Entropy
-  private let queue = DispatchQueue(label: "nodepassd.password-files", qos: .userInitiated)
+  private let queue = DispatchQueue(label: "nodepassd.password-files", target: FileQueue.shared)
   private let places: Mutex<Places>
 
   package init(paths: Paths, entropy: any Entropy) {

@@ -14,7 +14,7 @@ package final class LinuxMachine: Machine {
   /// Bytes of a file with a certificate, its issuer's, and in old versions a key.
   private static let certificateLimit = 64 * 1024
 
-  private let queue = DispatchQueue(label: "nodepassd.machine", qos: .userInitiated)
+  private let queue = DispatchQueue(label: "nodepassd.machine", target: FileQueue.shared)
   private let root: String
   private let home: String?
   private let hostname: @Sendable () -> Observed<String>

@@ -1,3 +1,4 @@
+import CShims
 import CSystemd
 import Glibc
 import NodePasswordCore
@@ -20,6 +21,8 @@ package struct SystemdServiceManager: ServiceManager {
       case .status(let line): "STATUS=\(JournalText.oneLine(line, limit: Self.statusLimit))"
       }
     _ = sd_notify(0, message)
+    // Most of what is mapped by now was needed once.
+    if state == .ready { nodepassd_drop_clean_pages() }
   }
 
   /// Tells the service manager that we are alive.
