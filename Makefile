@@ -11,7 +11,6 @@ IDLE_MINUTES ?= 10
 SWIFT ?= swift
 SWIFT_BUILD := $(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error
 BIN := .build/release
-DEB_PACKAGES := libsystemd-dev libyaml-dev pkg-config
 
 UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
 PRESET_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system-preset
@@ -25,27 +24,28 @@ ETC_DIR := $(DESTDIR)/etc/nodepassd
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# What a build needs and is not there. A variable and no target: `make -n` must not install anything.
+MISSING = $$(command -v pkg-config >/dev/null || echo -n "pkg-config "; \
+  pkg-config --exists libsystemd 2>/dev/null || echo -n "libsystemd-dev "; \
+  pkg-config --exists yaml-0.1 2>/dev/null || echo -n "libyaml-dev ")
+
+define INSTALL_MISSING
+if [ "$$(id -u)" = 0 ]; then run=""; else run=sudo; fi; \
+echo "Installing: $$missing"; \
+$$run apt-get update -q; \
+DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -q --no-install-recommends $$missing
+endef
+
 .PHONY: deps
 deps: ## Install what a build needs (Debian, Ubuntu; asks sudo where it must)
-	@missing="$$($(MAKE) -s missing)"; \
-	if [ -z "$$missing" ]; then echo "Everything is there."; exit 0; fi; \
-	echo "Installing: $$missing"; \
-	if [ "$$(id -u)" = 0 ]; then run=""; else run=sudo; fi; \
-	$$run apt-get update -q; \
-	DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -q --no-install-recommends $$missing
-
-.PHONY: missing
-missing:
-	@command -v pkg-config >/dev/null || echo -n "pkg-config "
-	@pkg-config --exists libsystemd 2>/dev/null || echo -n "libsystemd-dev "
-	@pkg-config --exists yaml-0.1 2>/dev/null || echo -n "libyaml-dev "
+	@missing="$(MISSING)"; if [ -z "$$missing" ]; then echo "Everything is there."; exit 0; fi; $(INSTALL_MISSING)
 
 .PHONY: check-deps
 check-deps:
 	@command -v $(SWIFT) >/dev/null || { \
 	  echo "Failed to build: there is no Swift here. Install Swift 6.2 or later (https://www.swift.org/install/linux)."; exit 1; }
-	@missing="$$($(MAKE) -s missing)"; [ -z "$$missing" ] || { \
-	  if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then $(MAKE) -s deps; else \
+	@missing="$(MISSING)"; [ -z "$$missing" ] || { \
+	  if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then $(INSTALL_MISSING); else \
 	  echo "Failed to build: missing $$missing. Run: sudo apt-get install $$missing"; exit 1; fi; }
 
 .PHONY: build

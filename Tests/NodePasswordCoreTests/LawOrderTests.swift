@@ -9,18 +9,9 @@ import Testing
     return observation
   }
 
-  private func bench(after observation: MachineObservation, policy: Policy = Policy()) throws -> Bench {
-    var bench = Bench()
-    bench.start(policy: policy)
-    let pass = try #require(bench.look(.machine))
-    bench.commands = []
-    bench.send(.observed(pass, .machine(observation)))
-    return bench
-  }
-
   /// Up to the moment at which the restore was done and the look after it is under way.
   private func restored() throws -> (Bench, PassID) {
-    var bench = try bench(after: missing)
+    var bench = try Bench(after: missing)
     let (pass, step, _) = try #require(bench.counted.first)
     bench.send(.counted(pass, step: step, nil))
     bench.send(.performed(pass, step: step, .done))
@@ -43,7 +34,7 @@ import Testing
   }
 
   @Test func observeModeStopsWhatIsBeingCounted() throws {
-    var bench = try bench(after: missing)
+    var bench = try Bench(after: missing)
     let (pass, step, _) = try #require(bench.counted.first)
     var observing = Policy()
     observing.mode = .observe
@@ -53,7 +44,7 @@ import Testing
   }
 
   @Test func anUnknownInstallationEndsTheActAtOnce() throws {
-    var bench = try bench(after: missing)
+    var bench = try Bench(after: missing)
     let (pass, step, _) = try #require(bench.counted.first)
     bench.reconciler.forgetInstallation()
     bench.commands = []
@@ -63,7 +54,7 @@ import Testing
   }
 
   @Test func surprisesWithoutEndAreBounded() throws {
-    var bench = try bench(after: missing)
+    var bench = try Bench(after: missing)
     var looks = 0
     for _ in 0..<50 {
       guard let (pass, step, _) = bench.counted.last else { break }
@@ -79,7 +70,7 @@ import Testing
   }
 
   @Test func aStormOfHintsIsThrottledAndStatusGoesOut() throws {
-    var bench = try bench(after: Fixture.machine())
+    var bench = try Bench(after: Fixture.machine())
     bench.commands = []
     var looks = 0
     bench.send(.woken(.machine, .fileChanged))

@@ -49,15 +49,20 @@ struct Bench {
   var exits: [Int32] { commands.compactMap { if case .exit(let status) = $0 { status } else { nil } } }
 }
 
-@Suite struct ReconcilerTests {
+extension Bench {
   /// Started, first look answered with `observation`.
+  init(after observation: MachineObservation, policy: Policy = Policy()) throws {
+    self.init()
+    start(policy: policy)
+    let pass = try #require(look(.machine))
+    commands = []
+    send(.observed(pass, .machine(observation)))
+  }
+}
+
+@Suite struct ReconcilerTests {
   private func bench(after observation: MachineObservation, policy: Policy = Policy()) throws -> Bench {
-    var bench = Bench()
-    bench.start(policy: policy)
-    let pass = try #require(bench.look(.machine))
-    bench.commands = []
-    bench.send(.observed(pass, .machine(observation)))
-    return bench
+    try Bench(after: observation, policy: policy)
   }
 
   private var missing: MachineObservation {
