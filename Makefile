@@ -22,7 +22,7 @@ ETC_DIR := $(DESTDIR)/etc/nodepassd
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What a build needs and is not there. A variable and no target: `make -n` must not install anything.
 MISSING = $$(command -v pkg-config >/dev/null || echo -n "pkg-config "; \

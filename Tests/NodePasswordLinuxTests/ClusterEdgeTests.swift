@@ -1,3 +1,4 @@
+import Dispatch
 import NodePasswordCore
 import NodePasswordDaemon
 import NodePasswordLinux
@@ -119,5 +120,55 @@ import Testing
     standIn.cutWatches()
     _ = try wait { api.secrets.delete(identity, dryRun: false, $0) }.get()
     _ = try cameBack.value()
+  }
+
+  /// A connect that fails tells nobody that it has ended; what was set up for it must not come to life later, as a second
+  /// watch beside the living one.
+  @Test func aFailedConnectLeavesNothingBehind() throws {
+    let standIn = try StandIn.start()
+    defer { standIn.stop() }
+    let path = root.path + "/kubeconfig"
+    try standIn.writeKubeconfig(to: path)
+    var patience = Self.patience
+    patience.watch = .seconds(1)
+    let api = KubernetesAPI(kubeconfig: { path }, entropy: CountingEntropy(), patience: patience)
+    defer { api.shutDown() }
+    let (connected, lost, cameBack) = (Slot<Bool>(), Slot<Bool>(), Slot<Bool>())
+    let (connections, losses) = (Counter(), Counter())
+    let lostAgain = DispatchSemaphore(value: 0)
+    api.secrets.watch("edge-1.node-password.k3s") { cause in
+      if cause == .apiConnected { (connections.next() == 1 ? connected : cameBack).fill(true) }
+      if cause == .apiLost { if losses.next() == 1 { lost.fill(true) } else { lostAgain.signal() } }
+    }
+    _ = try connected.value()
+    try standIn.setFault(.refused)
+    _ = try lost.value()
+    try standIn.setFault(nil)
+    _ = try cameBack.value()
+    // Longer than any stream may be silent: what was left behind would speak up by then.
+    #expect(lostAgain.wait(timeout: .now() + 4) == .timedOut, "the living watch was given up for a dead one")
+    #expect(standIn.watchCount <= 1)
+  }
+
+  /// Certificates are rotated in files of their own; the kubeconfig that names them stays as it is.
+  @Test func filesThatAKubeconfigNamesAreReadAgain() throws {
+    let (standIn, other) = (try StandIn.start(), try StandIn.start())
+    defer {
+      standIn.stop()
+      other.stop()
+    }
+    try root.write(other.caCertificatePEM, "/ca.pem")
+    let text = try standIn.kubeconfig().split(separator: "\n").map { line in
+      guard let key = line.firstRange(of: "certificate-authority-data:") else { return String(line) }
+      return line[..<key.lowerBound] + "certificate-authority: ca.pem"
+    }
+    try root.write(text.joined(separator: "\n"), "/kubeconfig")
+    let path = root.path + "/kubeconfig"
+    let api = KubernetesAPI(kubeconfig: { path }, entropy: CountingEntropy(), patience: Self.patience)
+    defer { api.shutDown() }
+    let name = "edge-1.node-password.k3s"
+    #expect(try wait { api.secrets.get(name, $0) }.observed().obstacle?.kind == .untrusted)
+    try root.write(standIn.caCertificatePEM, "/ca.pem")
+    #expect(try wait { api.secrets.get(name, $0) }.observed().isAbsent)
   }
 }
