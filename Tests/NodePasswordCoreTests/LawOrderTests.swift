@@ -104,6 +104,15 @@ import Testing
     #expect(plan.decisions.map(\.word) == ["report"], "the API is down, and nothing would be done anyway")
   }
 
+  /// What helps the owner of a name would let a clone in under it.
+  @Test func adviceOnAForeignEscrowNamesTheClone() throws {
+    var foreign = missing
+    foreign.escrow = .present(EscrowFacts(hasAccepted: true, owner: .anotherMachine, confirmations: 2, candidates: 0))
+    let decision = try #require(Planner.plan(for: .machine(foreign), Fixture.circumstances()).decisions.first)
+    #expect(decision.word == "hold" && decision.reason.contains("clone"))
+    #expect(Advice.advice(for: decision).contains("a node name of its own"))
+  }
+
   @Test func aNameThatCannotBeReadIsNotAnotherName() {
     var installation = Fixture.installation()
     installation.nodeName = .present(Fixture.name)

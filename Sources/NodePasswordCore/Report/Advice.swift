@@ -5,7 +5,7 @@ package enum Advice {
 
   package static func advice(for decision: Decision) -> String {
     switch decision.verdict {
-    case .act: "nothing; it is being healed"
+    case .act: "nothing while nodepassd runs: it heals this"
     case .wait(let wait, _, _): advice(for: wait)
     case .report: "allow a remedy in the policy, or mend it by hand; `nodepassd explain` shows the facts"
     case .hold: advice(forHeld: decision.finding.drift)
@@ -22,7 +22,9 @@ package enum Advice {
   private static func advice(forHeld drift: Drift) -> String {
     switch drift {
     case .passwordFileMissing, .passwordFileEmpty, .passwordFileMalformed, .passwordFileChanged:
-      "put the right password file back from a backup, or delete the node-password Secret of this node and let the agent join anew"
+      // The most common reason to hold is an escrow of another machine: a clone must never be helped under that name.
+      "see the reason; if this machine is a clone, give it a node name of its own first. Only on the machine that owns the "
+        + "name: put the right password file back, or delete this node's node-password Secret and let the agent join anew"
     case .passwordFileResurrected: "compare node-password.txt with the password file, and remove the one that is wrong"
     case .secretMissing, .secretMismatch, .secretMalformed, .secretMutable:
       "make sure that this Node is this machine and is healthy, then delete its node-password Secret by name; the agent makes a new one at its next start"
