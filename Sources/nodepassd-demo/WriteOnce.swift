@@ -1,10 +1,7 @@
 import ArgumentParser
-import Dispatch
-import Glibc
 import NodePasswordCore
 import NodePasswordDaemon
 import NodePasswordLinux
-import Synchronization
 
 /// One write of the daemon's, through its real port, and nothing else: what the crash test interrupts at each system
 /// call.
@@ -45,7 +42,7 @@ struct WriteOnce: ParsableCommand {
   }
 
   private func writePassword(_ files: LinuxPasswordFiles, _ bytes: [UInt8]) -> Obstacle? {
-    let found = answer { files.read(.node, $0) }
+    let found = Await.value { files.read(.node, $0) }
     switch found.observed() {
     case .unknown(let obstacle): return obstacle
     case .absent: return failure { files.restore(NodePassword(copying: bytes), over: .absent, $0) }
@@ -59,28 +56,13 @@ struct WriteOnce: ParsableCommand {
     if let obstacle = failure({ log.load($0) }) { return obstacle }
     let act = Act(at: DemoClock.wall, kind: .local, phase: .begun, word: text)
     if let obstacle = failure({ log.append(act, $0) }) { return obstacle }
-    let acts = answer { log.load($0) }
+    let acts = Await.value { log.load($0) }
     DemoOutput.write("\((try? acts.get().count) ?? -1)\n")
     return nil
   }
 
   private func failure<Value: Sendable>(_ start: (@escaping Completion<Value>) -> Void) -> Obstacle? {
-    if case .failure(let obstacle) = answer(start) { obstacle } else { nil }
-  }
-
-  private func answer<Value: Sendable>(_ start: (@escaping Completion<Value>) -> Void) -> Result<Value, Obstacle> {
-    let slot = Slot<Value>()
-    start { answer in
-      slot.answer.withLock { $0 = answer }
-      slot.arrived.signal()
-    }
-    slot.arrived.wait()
-    return slot.answer.withLock { $0 } ?? .failure(Obstacle(.inputOutput, at: root, "the port did not answer"))
-  }
-
-  private final class Slot<Value: Sendable>: Sendable {
-    let answer = Mutex<Result<Value, Obstacle>?>(nil)
-    let arrived = DispatchSemaphore(value: 0)
+    Await.value(start).obstacle
   }
 }
 

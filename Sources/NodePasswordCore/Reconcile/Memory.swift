@@ -64,26 +64,18 @@ package struct MachineMemory: Hashable, Sendable {
       return
     }
     guard let pair else { return }
-    guard last.certificates != nil || !hasClockJumped else {
-      baseline?.certificates = pair
-      return
-    }
-    guard pair.replaces(last.certificates, since: facts.identity) else {
-      if last.certificates == nil { baseline?.certificates = pair }
-      return
-    }
-    provenFile = facts.identity
-    baseline = Baseline(file: facts.identity, certificates: pair)
+    let isProven = last.certificates.map(pair.replaces) ?? (!hasClockJumped && pair.isYounger(than: facts.identity))
+    if isProven { provenFile = facts.identity }
+    if isProven || last.certificates == nil { baseline?.certificates = pair }
   }
 }
 
 extension CertificatePair {
-  /// Both are others than before. Where none were ever seen, they must at least be younger than the file: a data
-  /// directory that is mounted late, or certificates that were moved away and back, prove nothing.
-  fileprivate func replaces(_ last: CertificatePair?, since file: FileIdentity) -> Bool {
-    guard let last else { return oldestModification > file.changeTime }
-    return last.serving != serving && last.client != client
-  }
+  fileprivate func replaces(_ last: CertificatePair) -> Bool { last.serving != serving && last.client != client }
+
+  /// What a pair must be that is the first one seen: a data directory that is mounted late, or certificates that were
+  /// moved away and back, prove nothing.
+  fileprivate func isYounger(than file: FileIdentity) -> Bool { oldestModification > file.changeTime }
 }
 
 /// What has to be remembered between two looks at a Node.

@@ -13,10 +13,15 @@ extension Reconciler {
       emit(.count(pass, step: progress.step, act))
       history.note(act)
     } else {
-      state.phase = .acting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
-      subjects[subject] = state
-      emit(.perform(pass, step: progress.step, action, installation))
+      perform(progress, subject, pass, installation, now)
     }
+  }
+
+  private mutating func perform(
+    _ progress: Phase.Progress, _ subject: Subject, _ pass: PassID, _ installation: Installation, _ now: Now
+  ) {
+    subjects[subject]?.phase = .acting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
+    emit(.perform(pass, step: progress.step, progress.action, installation))
   }
 
   mutating func counted(_ pass: PassID, _ step: Int, _ obstacle: Obstacle?, _ now: Now) {
@@ -29,8 +34,9 @@ extension Reconciler {
       } else if let reason = whyNotAnyMore(progress, state, now) {
         conclude(subject, pass, progress, .surprised(reason), now)
       } else if let installation = machine?.installation.value {
-        subjects[subject]?.phase = .acting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
-        emit(.perform(pass, step: step, progress.action, installation))
+        perform(progress, subject, pass, installation, now)
+      } else {
+        conclude(subject, pass, progress, .surprised(Self.unknownInstallation), now)
       }
       return
     }
@@ -44,12 +50,9 @@ extension Reconciler {
     guard let policy, let observation = state.observation, progress.policy == policyGeneration else {
       return "the policy is another by now"
     }
-    guard machine?.installation.value != nil else { return Self.unknownInstallation }
-    let veto = Safeguard.veto(progress.action, observation, circumstances(policy, now), isCounted: true)
-    switch veto {
-    case nil: return nil
+    switch Safeguard.veto(progress.action, observation, circumstances(policy, now), isCounted: true) {
+    case nil, .act: return nil
     case .wait(_, _, let reason), .hold(let reason), .report(let reason): return reason
-    case .act: return nil
     }
   }
 

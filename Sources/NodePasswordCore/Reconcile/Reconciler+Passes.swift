@@ -107,7 +107,7 @@ extension Reconciler {
       machine = seen
       followInstallation(seen, now)
       // What is known of the password decides what may be done about the Secret.
-      if isNews, let own = subjects.keys.first(where: { $0 != .machine }) { wake(own, .relatedSubject, now) }
+      if isNews, let own = ownNode { wake(own, .relatedSubject, now) }
     case .node(let seen):
       if nodeMemory.note(seen, at: now.monotonic) {
         holdOff(now)
@@ -120,6 +120,8 @@ extension Reconciler {
       if isNews { wake(.machine, .relatedSubject, now) }
     }
   }
+
+  private var ownNode: Subject? { subjects.keys.first { $0 != .machine } }
 
   /// A server's own Node is a subject of its own; it follows the name.
   private mutating func followInstallation(_ seen: MachineObservation, _ now: Now) {
@@ -200,9 +202,7 @@ extension Reconciler {
     recordDecisions(&state, subject, plan, pass, unseen: unseen)
     state.decisions = plan.decisions + unseen
     subjects[subject] = state
-    if plan.decisions.contains(where: \.awaitsVerdict), let own = subjects.keys.first(where: { $0 != .machine }),
-      subject == .machine
-    {
+    if plan.decisions.contains(where: \.awaitsVerdict), let own = ownNode, subject == .machine {
       askForVerdict(own, now)
     }
     let steps = plan.steps

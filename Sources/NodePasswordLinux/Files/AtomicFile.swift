@@ -98,12 +98,11 @@ package struct AtomicFile {
     let opened = Descriptor.open(
       temporary, in: directory, O_WRONLY | O_CREAT | O_EXCL, mode: UInt32(attributes.mode))
     return opened.flatMap { file -> Result<stat, SystemError> in
-      fill(file, bytes, old, attributes).flatMapError { error in
+      fill(file, bytes, old, attributes).flatMap { file.status() }.flatMapError { error in
         // A file that could not be filled is of no use to anybody.
         unlinkat(directory.number, temporary, 0)
         return .failure(error)
       }
-      .flatMap { file.status() }
     }
     .mapError { $0.obstacle(at: place) }
   }
@@ -128,6 +127,7 @@ package struct AtomicFile {
   private func put(
     _ temporary: String, over expectation: Expectation, _ old: stat?, in directory: Descriptor
   ) -> Result<FileIdentity, Obstacle> {
+    let swap = NameSwap(directory: directory, name: path.name, place: place)
     switch (expectation, old) {
     case (.anything, _):
       guard renameat(directory.number, temporary, directory.number, path.name) == 0 else {
@@ -135,10 +135,8 @@ package struct AtomicFile {
       }
       return identity(in: directory)
     case (.exactly, let old?):
-      let swap = NameSwap(directory: directory, name: path.name, place: place)
       return swap.exchange(temporary, for: old).flatMap { identity(in: directory) }
     case (.absent, _), (.exactly, nil):
-      let swap = NameSwap(directory: directory, name: path.name, place: place)
       return swap.take(temporary).flatMap { identity(in: directory) }
     }
   }

@@ -23,6 +23,12 @@ final class Descriptor {
     }
   }
 
+  /// Only names the file, itself and not what it may link to: what belongs to somebody else can be named and not opened.
+  static func naming(_ path: String) -> Result<Descriptor, SystemError> {
+    let number = nodepassd_open_path(AT_FDCWD, path)
+    return number >= 0 ? .success(Descriptor(number)) : .failure(SystemError(code: errno))
+  }
+
   static func directory(_ path: String) -> Result<Descriptor, SystemError> {
     open(path, O_RDONLY | O_DIRECTORY, followingLink: true)
   }

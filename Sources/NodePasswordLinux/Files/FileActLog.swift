@@ -51,35 +51,29 @@ package final class FileActLog: ActLog {
     }
   }
 
-  /// Only ever before an append, which the daemon alone does, under its lock: `explain` reads the same file.
-  private func compactWhereWorthwhile() -> Result<Void, Obstacle> {
-    guard case .present(let bytes) = WholeFile.read(path, limit: Self.sizeLimit, followingLink: false),
-      let acts = ActLines.decode(bytes).acts
-    else { return .success(()) }
+  /// Only ever before an append, which the daemon alone does, under its lock: `explain` reads the same file. What cannot
+  /// be made smaller now can still be appended to.
+  private func compactWhereWorthwhile() {
+    guard state.file == nil || state.end > nextCompaction,
+      case .present(let bytes) = WholeFile.read(path, limit: Self.sizeLimit, followingLink: false),
+      bytes.count > nextCompaction, let acts = ActLines.decode(bytes).acts
+    else { return }
     let kept = ActLines.worthKeeping(acts)
     guard kept.count < acts.count / 2 else {
       nextCompaction = bytes.count * 2
-      return .success(())
+      return
     }
     state = State()
     nextCompaction = Self.compactionSize
-    return compact(kept)
-  }
-
-  private func compact(_ acts: [Act]) -> Result<Void, Obstacle> {
-    let text = ActLines.encode(acts)
     let file = AtomicFile(path, entropy: entropy)
-    return text.withUnsafeBytes {
-      file.replace(with: $0, AtomicFile.Attributes(mode: 0o600), directoryMode: 0o700).map { _ in () }
+    _ = ActLines.encode(kept).withUnsafeBytes {
+      file.replace(with: $0, AtomicFile.Attributes(mode: 0o600), directoryMode: 0o700)
     }
   }
 
   private func append(_ act: Act) -> Result<Void, Obstacle> {
     let line = ActLines.encode([act])
-    if state.end > nextCompaction || state.file == nil {
-      // What cannot be made smaller now can still be appended to.
-      if let size = size(), size > nextCompaction { _ = compactWhereWorthwhile() }
-    }
+    compactWhereWorthwhile()
     return opened().flatMap { file -> Result<Void, SystemError> in
       if state.end + line.count > state.allocated {
         // Blocks that are there already need no change of metadata at the next sync. Where the file system cannot, the
@@ -98,11 +92,6 @@ package final class FileActLog: ActLog {
       return .success(())
     }
     .mapError { $0.obstacle(at: path) }
-  }
-
-  private func size() -> Int? {
-    var status = stat()
-    return lstat(path, &status) == 0 ? Int(status.st_size) : nil
   }
 
   private func opened() -> Result<Descriptor, SystemError> {

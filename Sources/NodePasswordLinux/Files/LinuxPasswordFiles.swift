@@ -150,20 +150,22 @@ package final class LinuxPasswordFiles: PasswordFiles {
 
   /// By a descriptor that only names the file: what belongs to somebody else may not be ours to open.
   private static func tighten(_ path: String, _ identity: FileIdentity) -> Result<FileIdentity, Obstacle> {
-    let named = nodepassd_open_path(AT_FDCWD, path)
-    guard named >= 0 else {
-      return .failure(errno == ENOENT ? Obstacle(.conflict, at: path, "the file is gone") : .system(errno, at: path))
+    let named: Descriptor
+    switch Descriptor.naming(path) {
+    case .success(let found): named = found
+    case .failure(let error) where error.code == ENOENT:
+      return .failure(Obstacle(.conflict, at: path, "the file is gone"))
+    case .failure(let error): return .failure(error.obstacle(at: path))
     }
-    defer { close(named) }
     var status = stat()
-    guard fstat(named, &status) == 0 else { return .failure(.system(errno, at: path)) }
+    guard fstat(named.number, &status) == 0 else { return .failure(.system(errno, at: path)) }
     guard FileKind(status) == .regular, FileIdentity(status) == identity else {
       return .failure(Obstacle(.conflict, at: path, "the file is another by now"))
     }
-    if status.st_uid != geteuid(), nodepassd_own(named, geteuid(), getegid()) != 0 {
+    if status.st_uid != geteuid(), nodepassd_own(named.number, geteuid(), getegid()) != 0 {
       return .failure(.system(errno, at: path))
     }
-    guard chmod("/proc/self/fd/\(named)", 0o600) == 0 else { return .failure(.system(errno, at: path)) }
+    guard chmod("/proc/self/fd/\(named.number)", 0o600) == 0 else { return .failure(.system(errno, at: path)) }
     return Descriptor.open(path, O_RDONLY).flatMap { file in file.sync().flatMap { file.status() } }
       .map { FileIdentity($0) }.mapError { $0.obstacle(at: path) }
   }

@@ -38,14 +38,7 @@ struct NameSwap {
       if Self.isUnsupported(errno) { return replaceInTwoSteps(temporary, old) }
       return .failure(SystemError(code: errno).obstacle(at: place))
     }
-    guard case .success(let out) = directory.status(of: temporary), old.isSameFile(as: out) else {
-      return giveBack(temporary).flatMap { .failure(otherObstacle) }
-    }
-    guard unlinkat(directory.number, temporary, old.removalFlag) == 0 else {
-      let error = SystemError(code: errno)
-      return giveBack(temporary).flatMap { .failure(error.obstacle(at: place)) }
-    }
-    return .success(())
+    return discard(temporary, old, otherwise: giveBack)
   }
 
   /// Removes exactly this file: moved aside, looked at, and put back if it is another.
@@ -55,12 +48,19 @@ struct NameSwap {
       if Self.isUnsupported(errno) { return removeInTwoSteps(old) }
       return .failure(SystemError(code: errno).obstacle(at: place))
     }
+    return discard(temporary, old, otherwise: putBack)
+  }
+
+  /// What a rename has brought under our name is removed if it is the file that was meant, and goes back if it is not.
+  private func discard(
+    _ temporary: String, _ old: stat, otherwise back: (String) -> Result<Void, Obstacle>
+  ) -> Result<Void, Obstacle> {
     guard case .success(let out) = directory.status(of: temporary), old.isSameFile(as: out) else {
-      return putBack(temporary).flatMap { .failure(otherObstacle) }
+      return back(temporary).flatMap { .failure(otherObstacle) }
     }
     guard unlinkat(directory.number, temporary, old.removalFlag) == 0 else {
       let error = SystemError(code: errno)
-      return putBack(temporary).flatMap { .failure(error.obstacle(at: place)) }
+      return back(temporary).flatMap { .failure(error.obstacle(at: place)) }
     }
     return .success(())
   }

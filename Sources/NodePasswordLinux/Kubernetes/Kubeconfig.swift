@@ -65,18 +65,15 @@ struct Kubeconfig: Sendable {
       }
       let token = try token(user)
       let certificate = try data(user, "client-certificate")
-      var key = try data(user, "client-key")
+      let key = try secret(user, "client-key")
       guard token != nil || (certificate != nil && key != nil) else {
         throw PolicyDiagnostic(user.origin, "the user has neither a client certificate with its key nor a token")
       }
       let named = [("certificate-authority", cluster), ("client-certificate", user), ("client-key", user)]
         .filter { $0.1["\($0.0)-data"] == nil }.compactMap { $0.1[$0.0]?.scalar }
-      var wiped = key ?? []
-      key = nil
-      defer { Wipe.bytes(&wiped) }
       return Kubeconfig(
         host: host, port: port, serverName: cluster["tls-server-name"]?.scalar, authority: authority,
-        certificate: certificate, key: wiped.isEmpty ? nil : SecretBytes(copying: wiped), token: token,
+        certificate: certificate, key: key, token: token,
         files: [path] + named.map(absolute))
     }
 
@@ -140,6 +137,12 @@ struct Kubeconfig: Sendable {
       case .absent: throw PolicyDiagnostic(file.origin, "`\(key)`: there is no file \(absolute(name))")
       case .unknown(let obstacle): throw PolicyDiagnostic(file.origin, "`\(key)`: \(obstacle)")
       }
+    }
+
+    private func secret(_ node: YAMLNode, _ key: String) throws(PolicyDiagnostic) -> SecretBytes? {
+      guard var bytes = try data(node, key) else { return nil }
+      defer { Wipe.bytes(&bytes) }
+      return SecretBytes(copying: bytes)
     }
 
     private func token(_ user: YAMLNode) throws(PolicyDiagnostic) -> Token? {

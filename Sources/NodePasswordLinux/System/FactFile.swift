@@ -3,7 +3,7 @@ import NodePasswordCore
 
 /// Reads small files that state facts (configuration, units, identifiers, certificates): bounded, and never stuck on a
 /// FIFO. Links are followed, since all of these may rightly be links.
-enum FactFile {
+package enum FactFile {
   /// The whole file, at most `limit` bytes. Most are tiny, so a small buffer is tried first.
   static func read(_ path: String, limit: Int = 1 << 20) -> Observed<[UInt8]> {
     let small = 8192
@@ -37,7 +37,7 @@ enum FactFile {
   }
 
   /// The names in a directory, sorted, without `.` and `..`.
-  static func names(in path: String) -> Observed<[String]> {
+  package static func names(in path: String) -> Observed<[String]> {
     guard let directory = opendir(path) else { return missing(errno, at: path) }
     defer { closedir(directory) }
     var names: [String] = []

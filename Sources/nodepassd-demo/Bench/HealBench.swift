@@ -119,20 +119,21 @@ private final class ScriptWatcher {
 
 enum BenchWait {
   /// Looks again and again for ten seconds; answers the moment at which it held.
-  static func until(_ what: String, seconds: Int64 = 10, _ holds: () -> Bool) throws -> Duration {
-    let end = Stopwatch.now + .seconds(seconds)
+  static func until(_ what: String, _ holds: () -> Bool) throws -> Duration {
+    let end = Stopwatch.now + .seconds(10)
     while true {
       if holds() { return Stopwatch.now }
       let now = Stopwatch.now
-      guard now < end else { throw BenchFailure("waited \(seconds) s until \(what)") }
+      guard now < end else { throw BenchFailure("waited 10 s until \(what)") }
       sched_yield()
     }
   }
 
-  static func patiently(_ what: String, seconds: Int64 = 30, _ holds: () -> Bool) throws {
-    let end = Stopwatch.now + .seconds(seconds)
+  /// The same for half a minute, for what nobody times.
+  static func patiently(_ what: String, _ holds: () -> Bool) throws {
+    let end = Stopwatch.now + .seconds(30)
     while !holds() {
-      guard Stopwatch.now < end else { throw BenchFailure("waited \(seconds) s until \(what)") }
+      guard Stopwatch.now < end else { throw BenchFailure("waited 30 s until \(what)") }
       usleep(10_000)
     }
   }

@@ -1,5 +1,6 @@
 import Glibc
 import NodePasswordCore
+import NodePasswordLinux
 
 /// What the daemon costs while nothing happens: memory after many resyncs, processor time and wake-ups of one minute.
 struct IdleBench {
@@ -55,7 +56,7 @@ private struct ProcessFacts {
     let status = Self.fields(try DemoFiles.read("/proc/\(pid)/status"))
     resident = (status["VmRSS"] ?? 0) * 1024
     anonymous = (status["RssAnon"] ?? 0) * 1024
-    for task in Self.names("/proc/\(pid)/task") {
+    for task in FactFile.names(in: "/proc/\(pid)/task").value ?? [] {
       wakeUps += Self.fields(try DemoFiles.read("/proc/\(pid)/task/\(task)/status"))["voluntary_ctxt_switches"] ?? 0
       // Nanoseconds on a processor; /proc/<pid>/stat counts in hundredths of a second.
       let times = try DemoFiles.read("/proc/\(pid)/task/\(task)/schedstat").split(separator: " ")
@@ -70,18 +71,5 @@ private struct ProcessFacts {
       if parts.count >= 2, let value = Int(parts[1]) { fields[String(parts[0])] = value }
     }
     return fields
-  }
-
-  private static func names(_ path: String) -> [String] {
-    guard let directory = opendir(path) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if !name.hasPrefix(".") { names.append(name) }
-    }
-    return names
   }
 }

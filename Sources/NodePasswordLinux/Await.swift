@@ -2,8 +2,8 @@ import Dispatch
 import Synchronization
 
 /// Waits for a port's answer where there is nothing else to do: in verbs that look once and end.
-enum Await {
-  static func value<Value: Sendable>(_ start: (@escaping @Sendable (Value) -> Void) -> Void) -> Value {
+package enum Await {
+  package static func value<Value: Sendable>(_ start: (@escaping @Sendable (Value) -> Void) -> Void) -> Value {
     let slot = Slot<Value>()
     let arrived = DispatchSemaphore(value: 0)
     start { value in
