@@ -13,6 +13,7 @@ SWIFT_BUILD := $(SWIFT) build -c release --build-tests --explicit-target-depende
 BIN := .build/release
 
 UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
+GENERATOR_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system-generators
 PRESET_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system-preset
 # journalctl reads catalogs from nowhere else.
 CATALOG_DIR := $(DESTDIR)/usr/lib/systemd/catalog
@@ -63,8 +64,10 @@ test: build ## Run all tests, with at least 2,000 simulated lives
 .PHONY: lint
 lint: check-deps ## Check formatting, scripts and units
 	$(SWIFT) format lint --strict -r Sources Tests Package.swift
-	bash -n .ci/run Tests/SystemTests/*.sh
-	@if command -v systemd-analyze >/dev/null && [ -x /usr/bin/nodepassd ]; then systemd-analyze verify systemd/nodepassd.service; fi
+	bash -n .ci/run Tests/SystemTests/*.sh Tests/SystemTests/fake-k3s config/alerting/*.sh
+	sh -n systemd/nodepassd-generator
+	@if command -v systemd-analyze >/dev/null && [ -x /usr/bin/nodepassd ]; then \
+	  systemd-analyze verify systemd/nodepassd.service systemd/nodepassd-restore.service; fi
 
 .PHONY: demo
 demo: build ## Watch a node lose its password in six ways and come back each time
@@ -91,27 +94,35 @@ write-path-test: build ## End and fail the daemon's writes at each system call (
 install: ## Install below DESTDIR (build first); enable with: systemctl enable --now nodepassd
 	@test -x $(BIN)/nodepassd || { echo "Failed to install: nothing is built yet. Run: make build"; exit 1; }
 	install -D -m 0755 $(BIN)/nodepassd $(DESTDIR)$(PREFIX)/bin/nodepassd
-	install -d -m 0755 $(UNIT_DIR)
-	sed -e 's|/usr/bin/nodepassd|$(PREFIX)/bin/nodepassd|' -e 's|/usr/share/doc|$(PREFIX)/share/doc|' \
-	  systemd/nodepassd.service >$(UNIT_DIR)/nodepassd.service
-	chmod 0644 $(UNIT_DIR)/nodepassd.service
+	install -d -m 0755 $(UNIT_DIR) $(GENERATOR_DIR)
+	for unit in nodepassd.service nodepassd-restore.service nodepassd-alert@.service; do \
+	  sed -e 's|/usr/bin/nodepassd|$(PREFIX)/bin/nodepassd|' -e 's|/usr/share/doc|$(PREFIX)/share/doc|' \
+	    systemd/$$unit >$(UNIT_DIR)/$$unit; chmod 0644 $(UNIT_DIR)/$$unit; done
+	install -D -m 0644 systemd/nodepassd-alert-failed.conf $(UNIT_DIR)/nodepassd-alert@nodepassd.service.d/failed.conf
+	sed -e 's|/usr/bin/nodepassd|$(PREFIX)/bin/nodepassd|' systemd/nodepassd-generator >$(GENERATOR_DIR)/nodepassd-generator
+	chmod 0755 $(GENERATOR_DIR)/nodepassd-generator
 	install -D -m 0644 systemd/nodepassd.preset $(PRESET_DIR)/80-nodepassd.preset
 	install -D -m 0644 systemd/nodepassd.catalog $(CATALOG_DIR)/nodepassd.catalog
 	install -D -m 0644 systemd/nodepassd.tmpfiles $(TMPFILES_DIR)/nodepassd.conf
-	install -d -m 0755 $(ETC_DIR)/policy.d $(DOC_DIR)/examples
+	install -d -m 0755 $(ETC_DIR)/policy.d $(DOC_DIR)/examples $(DOC_DIR)/alerting
 	@if [ -e $(ETC_DIR)/policy.yaml ]; then \
 	  install -m 0644 config/policy.yaml $(ETC_DIR)/policy.yaml.dist; \
 	  echo "Kept your $(ETC_DIR)/policy.yaml; the shipped one lies beside it as policy.yaml.dist."; \
 	else install -m 0644 config/policy.yaml $(ETC_DIR)/policy.yaml; fi
 	install -m 0644 config/examples/*.yaml $(DOC_DIR)/examples/
+	install -m 0644 config/alerting/*.md config/alerting/*.txt config/alerting/*.conf $(DOC_DIR)/alerting/
+	install -m 0755 config/alerting/*.sh $(DOC_DIR)/alerting/
 	install -m 0644 config/policy.schema.json README.md LICENSE CHANGELOG.md $(DOC_DIR)/
 	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \
 	  journalctl --update-catalog; systemd-tmpfiles --create nodepassd.conf; systemctl daemon-reload; fi
 
 .PHONY: uninstall
 uninstall: ## Remove what install put there; keeps /etc/nodepassd and /var/lib/nodepassd
-	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then systemctl disable --now nodepassd.service || true; fi
-	rm -f $(DESTDIR)$(PREFIX)/bin/nodepassd $(UNIT_DIR)/nodepassd.service $(PRESET_DIR)/80-nodepassd.preset \
+	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \
+	  systemctl disable --now nodepassd.service nodepassd-restore.service || true; fi
+	rm -f $(DESTDIR)$(PREFIX)/bin/nodepassd $(UNIT_DIR)/nodepassd.service $(UNIT_DIR)/nodepassd-restore.service \
+	  $(UNIT_DIR)/nodepassd-alert@.service $(UNIT_DIR)/nodepassd-alert@nodepassd.service.d/failed.conf \
+	  $(GENERATOR_DIR)/nodepassd-generator $(PRESET_DIR)/80-nodepassd.preset \
 	  $(CATALOG_DIR)/nodepassd.catalog $(TMPFILES_DIR)/nodepassd.conf
 	rm -rf $(DOC_DIR)
 	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then journalctl --update-catalog; systemctl daemon-reload; fi

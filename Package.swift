@@ -59,6 +59,7 @@ let package = Package(
       name: "NodePasswordLinux",
       dependencies: [
         "NodePasswordCore", "NodePasswordDaemon", "CSystemd", "CShims",
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "SwiftASN1", package: "swift-asn1"),
         .product(name: "SystemPackage", package: "swift-system"),

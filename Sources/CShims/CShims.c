@@ -33,4 +33,8 @@ void nodepassd_copy_security_label(const char *path, int file) {
 
 int nodepassd_forbid_core_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
+int nodepassd_close_from(posix_spawn_file_actions_t *actions, int first) {
+  return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
+
 void nodepassd_wipe(void *bytes, size_t count) { explicit_bzero(bytes, count); }

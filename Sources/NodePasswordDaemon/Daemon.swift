@@ -6,6 +6,7 @@ package final class Daemon: Sendable {
   private let ports: Ports
   private let observer: Observer
   private let executor: Executor
+  private let keeper: EscrowKeeper
   private let policyLoader: PolicyLoader
   private let reconciler: Mutex<Reconciler>
   /// Of the acts under way: at most one a subject.
@@ -14,7 +15,7 @@ package final class Daemon: Sendable {
   package init(ports: Ports, configuration: Reconciler.Configuration) {
     self.ports = ports
     let verifier = HashVerifier(derivation: ports.derivation)
-    let keeper = EscrowKeeper(store: ports.escrow)
+    keeper = EscrowKeeper(store: ports.escrow)
     observer = Observer(ports: ports, verifier: verifier, keeper: keeper)
     executor = Executor(ports: ports, verifier: verifier, keeper: keeper)
     policyLoader = PolicyLoader(source: ports.policies)
@@ -50,13 +51,17 @@ package final class Daemon: Sendable {
     case .perform(let pass, let step, let action, let installation):
       let permit = Permit()
       permits.withLock { $0[pass] = permit }
-      executor.perform(action, installation, permit) { outcome in
+      executor.perform(action, installation, permit, telling: { self.send(.noted($0)) }) { outcome in
         self.permits.withLock { _ = $0.removeValue(forKey: pass) }
         self.send(.performed(pass, step: step, outcome))
       }
     case .withdraw(let pass): permits.withLock { $0[pass] }?.withdraw()
     case .close(let act): ports.acts.append(act) { _ in }
     case .record(let record): ports.journal.send(record)
+    case .alert(let record, let template):
+      ports.alerts.raise(record, template: template) { self.send(.alertEnded($0.obstacle)) }
+    case .followJournal(let unit): ports.agentJournal.follow(unit) { self.wake(.machine, .agentSpoke) }
+    case .preferSeals(let seals): keeper.prefer(seals)
     case .publish(let report): ports.status.publish(report) { _ in }
     case .setTimer(let moment): setTimer(moment)
     case .tell(let state): ports.services.tell(state)

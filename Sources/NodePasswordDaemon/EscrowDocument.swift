@@ -30,6 +30,8 @@ package struct EscrowDocument: Sendable {
   package private(set) var proof: Action.Proof?
   package private(set) var confirmations = 0
   package private(set) var candidates: [Candidate] = []
+  /// The server refused the accepted password after a heal had put it back.
+  package private(set) var isRefused = false
 
   /// `nil`: this machine cannot be told from a clone now, so nothing may be bound to it.
   package init?(machine: MachineIdentity, node: NodeName) {
@@ -69,6 +71,7 @@ package struct EscrowDocument: Sendable {
   /// Two agent starts, or one look at the hash, settle the matter: what was kept beside is decided against.
   private mutating func confirm(_ newProof: Action.Proof) {
     proof = newProof
+    isRefused = false
     confirmations = newProof == .hash ? 2 : min(confirmations + 1, 2)
     if confirmations >= 2 { candidates.removeAll() }
   }
@@ -83,6 +86,16 @@ package struct EscrowDocument: Sendable {
     // Never the one just added: its file is about to be overwritten.
     let oldest = candidates.dropLast().firstIndex { $0.reason != .previousAccepted } ?? candidates.startIndex
     candidates.remove(at: oldest)
+  }
+
+  /// The newest password that a heal displaced, for putting it back; the escrow is the stale side from here on, until a
+  /// password is accepted. `nil`: there is none.
+  package mutating func refuse() -> NodePassword? {
+    guard acceptedPassword != nil, let displaced = candidates.last(where: { $0.reason == .displacedByHeal }) else {
+      return nil
+    }
+    isRefused = true
+    return displaced.password
   }
 
   package func comparison(with password: NodePassword) -> Comparison {
@@ -104,7 +117,8 @@ package struct EscrowDocument: Sendable {
       owner = .thisMachine
     }
     return EscrowFacts(
-      hasAccepted: acceptedPassword != nil, owner: owner, confirmations: confirmations, candidates: candidates.count)
+      hasAccepted: acceptedPassword != nil, owner: owner, confirmations: confirmations, candidates: candidates.count,
+      isRefused: isRefused, hasDisplaced: candidates.contains { $0.reason == .displacedByHeal })
   }
 
   // MARK: Encode
@@ -116,6 +130,7 @@ package struct EscrowDocument: Sendable {
       text += Array("accepted \(proof.rawValue) \(confirmations) ".utf8)
       Self.append(password, to: &text)
     }
+    if isRefused { text += Array("refused\n".utf8) }
     for candidate in candidates {
       text += Array("candidate \(candidate.reason.rawValue) ".utf8)
       Self.append(candidate.password, to: &text)
@@ -175,6 +190,11 @@ package struct EscrowDocument: Sendable {
   }
 
   private mutating func take(_ line: Slice<UnsafeRawBufferPointer>) throws(EscrowFault) {
+    if line.elementsEqual("refused".utf8) {
+      guard acceptedPassword != nil, !isRefused else { throw .format }
+      isRefused = true
+      return
+    }
     let words = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
     guard let last = words.last, var bytes = Hex.decode(last) else { throw .format }
     defer { Wipe.bytes(&bytes) }

@@ -17,6 +17,12 @@ final class EscrowKeeper: Sendable {
 
   private let store: any EscrowStore
   private let last = Mutex(Last())
+  private let seals = Mutex(Seals())
+
+  private struct Seals {
+    var preferred = Policy.Seal.plain
+    var told: Policy.Seal?
+  }
 
   init(store: any EscrowStore) { self.store = store }
 
@@ -36,8 +42,31 @@ final class EscrowKeeper: Sendable {
     }
   }
 
-  func save(_ document: EscrowDocument, _ completion: @escaping Completion<Void>) {
-    store.save(document.encode(), completion)
+  func prefer(_ order: [Policy.Seal]) {
+    store.prefer(order)
+    seals.withLock { $0 = Seals(preferred: order.first ?? .plain) }
+  }
+
+  /// A seal that is not the preferred one is told, once.
+  func save(
+    _ document: EscrowDocument, telling tell: @escaping @Sendable (Record) -> Void,
+    _ completion: @escaping Completion<Policy.Seal>
+  ) {
+    store.save(document.encode()) { answer in
+      if case .success(let seal) = answer, let preferred = self.fallback(to: seal) {
+        tell(Record(.sealFallback, [.seal: seal.rawValue, .reason: "\(preferred.rawValue) cannot be had here"]))
+      }
+      completion(answer)
+    }
+  }
+
+  /// What was preferred, where `seal` is another and has not been told.
+  private func fallback(to seal: Policy.Seal) -> Policy.Seal? {
+    seals.withLock { seals in
+      guard seal != seals.preferred, seals.told != seal else { return nil }
+      seals.told = seal
+      return seals.preferred
+    }
   }
 
   func setAside(_ completion: @escaping Completion<Void>) { store.setAside(completion) }

@@ -42,7 +42,31 @@ package struct Observer: Sendable {
       }
       ports.passwordFiles.locate(found)
       readLocal(found) { local in
-        completion(Self.compose(installation, found, local))
+        readAgent(found) { agent in
+          completion(Self.compose(installation, found, local, agent))
+        }
+      }
+    }
+  }
+
+  // MARK: Agent
+
+  private func readAgent(_ installation: Installation, _ completion: @escaping @Sendable (Observed<AgentFacts>) -> Void)
+  {
+    guard installation.hasAgentRole, let unit = installation.unit else { return completion(.absent) }
+    guard case .present(true) = installation.logsToJournal else {
+      let obstacle = Obstacle(.notConfigured, at: unit, "it does not log to the journal")
+      let refusal = Observed<Refusal>.unknown(installation.logsToJournal.obstacle ?? obstacle)
+      return completion(.present(AgentFacts(unit: unit, state: nil, refusal: refusal)))
+    }
+    ports.agentJournal.refusal(of: unit) { answer in
+      let refusal = answer.observed()
+      // Only a refused agent's state matters; the bus may be slow, and a lost password must not wait for it.
+      guard case .present(let found) = refusal, found.stands(at: ports.scheduler.now().monotonic) else {
+        return completion(.present(AgentFacts(unit: unit, state: nil, refusal: refusal)))
+      }
+      ports.units.state(of: unit) { state in
+        completion(.present(AgentFacts(unit: unit, state: state.observed(), refusal: refusal)))
       }
     }
   }
@@ -57,6 +81,7 @@ package struct Observer: Sendable {
     var stray: Observed<PasswordFileReading>
     var escrow: Observed<EscrowKeeper.Holding>
     var certificates: Observed<CertificatePair>
+    var provisioned: Observed<NodePassword>
   }
 
   private func readLocal(_ installation: Installation, _ completion: @escaping @Sendable (Local) -> Void) {
@@ -64,10 +89,12 @@ package struct Observer: Sendable {
       ports.passwordFiles.read(.stray) { stray in
         keeper.load { escrow in
           ports.machine.certificates(of: installation) { certificates in
-            completion(
-              Local(
-                file: file.observed(), stray: stray.observed(), escrow: escrow,
-                certificates: certificates.observed()))
+            ports.credential.nodePassword { provisioned in
+              completion(
+                Local(
+                  file: file.observed(), stray: stray.observed(), escrow: escrow,
+                  certificates: certificates.observed(), provisioned: provisioned.observed()))
+            }
           }
         }
       }
@@ -75,7 +102,7 @@ package struct Observer: Sendable {
   }
 
   private static func compose(
-    _ installation: Observed<Installation>, _ found: Installation, _ local: Local
+    _ installation: Observed<Installation>, _ found: Installation, _ local: Local, _ agent: Observed<AgentFacts>
   ) -> MachineObservation {
     let escrow = local.escrow.map { $0.document.facts(for: found.identity, node: found.effectiveName.value) }
     return MachineObservation(
@@ -86,7 +113,13 @@ package struct Observer: Sendable {
           identity: reading.identity, shape: shape(of: reading, comparison), isExposed: reading.isExposed,
           isTrustedLink: reading.isTrustedLink)
       },
-      strayFile: local.stray.map(\.identity), escrow: escrow, certificates: local.certificates)
+      strayFile: local.stray.map(\.identity), escrow: escrow, certificates: local.certificates, agent: agent,
+      provisioned: local.provisioned.map { provisioned in
+        ProvisionedFacts(
+          isInFile: local.file.value?.password?.isEqual(to: provisioned) ?? false,
+          contradictsEscrow: escrow.value?.owner == .thisMachine
+            && local.escrow.value?.document.acceptedPassword?.isEqual(to: provisioned) == false)
+      })
   }
 
   private static func shape(of reading: PasswordFileReading, _ comparison: Comparison) -> PasswordFileFacts.Shape {

@@ -9,7 +9,10 @@ package struct RunLock: Sendable {
   /// Takes the lock for the life of the process and writes the process ID into the file.
   package static func take(_ path: String) -> Result<RunLock, Obstacle> {
     let directory = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
-    if mkdir(directory, 0o755) != 0, errno != EEXIST {
+    if mkdir(directory, 0o755) == 0 {
+      // A umask may have taken bits away: everybody may ask for the status below it.
+      guard chmod(directory, 0o755) == 0 else { return .failure(.system(errno, at: directory)) }
+    } else if errno != EEXIST {
       return .failure(.system(errno, at: directory))
     }
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)

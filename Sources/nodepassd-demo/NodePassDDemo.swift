@@ -12,5 +12,6 @@ struct NodePassDDemo: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "nodepassd-demo",
     abstract: "Shows nodepassd at work on this machine, without a cluster. Never packaged.",
-    subcommands: [Demo.self, Serve.self, Sim.self, Bench.self, WriteOnce.self], defaultSubcommand: Demo.self)
+    subcommands: [Demo.self, Serve.self, Sim.self, Bench.self, WriteOnce.self, BusOnce.self],
+    defaultSubcommand: Demo.self)
 }

@@ -21,11 +21,13 @@ struct Check: ParsableCommand {
     let paths = Paths(root: root.root)
     let read = files.isEmpty ? FilePolicySource.readInstalled(paths) : FilePolicySource.read(files: files)
     let answer: CheckAnswer
+    var isForbidden = false
     switch read {
     case .unknown(let obstacle):
+      isForbidden = obstacle.kind == .permissionDenied
       answer = CheckAnswer(
         diagnostics: [PolicyDiagnostic(Origin(file: obstacle.place, line: 0, column: 0), obstacle.detail)])
-    case .absent: answer = CheckAnswer(isBuiltIn: true, ruleCount: Policy().rules.count)
+    case .absent: answer = Self.nothingInstalled(paths)
     case .present(let texts):
       switch PolicyFile.parse(texts) {
       case .success(let policy): answer = CheckAnswer(files: texts.map(\.file), ruleCount: policy.rules.count)
@@ -33,7 +35,18 @@ struct Check: ParsableCommand {
       }
     }
     Renderer.render(answer, as: format.output)
-    if !answer.isValid { throw ExitCode(ExitStatus.brokenPolicy) }
+    if !answer.isValid { throw ExitCode(isForbidden ? ExitStatus.notPermitted : ExitStatus.brokenPolicy) }
+  }
+}
+
+extension Check {
+  /// A policy that was there and is gone stays in force for the daemon.
+  private static func nothingInstalled(_ paths: Paths) -> CheckAnswer {
+    let source = FilePolicySource(paths: paths, entropy: KernelEntropy())
+    guard case .present(let texts) = Await.value({ source.readLastGood($0) }).observed(),
+      case .success(let policy) = PolicyFile.parse(texts)
+    else { return CheckAnswer(isBuiltIn: true, ruleCount: Policy().rules.count) }
+    return CheckAnswer(isLastGood: true, ruleCount: policy.rules.count)
   }
 }
 
@@ -47,13 +60,15 @@ private struct CheckAnswer: Answer {
 
   var isValid: Bool
   var isBuiltIn = false
+  var isLastGood = false
   var files: [String] = []
   var ruleCount = 0
   var diagnostics: [Diagnostic] = []
 
-  init(isBuiltIn: Bool = false, files: [String] = [], ruleCount: Int) {
+  init(isBuiltIn: Bool = false, isLastGood: Bool = false, files: [String] = [], ruleCount: Int) {
     isValid = true
     self.isBuiltIn = isBuiltIn
+    self.isLastGood = isLastGood
     self.files = files
     self.ruleCount = ruleCount
   }
@@ -73,6 +88,9 @@ private struct CheckAnswer: Answer {
       return found + [
         "Rejected: \(found.count) \(found.count == 1 ? "thing" : "things") wrong; nothing of it would be used."
       ]
+    }
+    if isLastGood {
+      return ["No policy file is installed; the last good policy stays in force for the daemon (\(ruleCount) rules)."]
     }
     if isBuiltIn { return ["No policy file is installed; the built-in policy is in force (\(ruleCount) rules)."] }
     return ["\(files.joined(separator: ", ")): accepted, \(ruleCount) rules."]

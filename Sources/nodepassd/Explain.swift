@@ -40,11 +40,12 @@ private struct Inquiry {
   func answer() throws -> ExplainAnswer {
     let policy = try policy()
     let observer = Observer(ports: wiring.ports)
+    followAgent()
     let machine = Await.value { observer.observe(.machine, nil, $0) }
     guard case .machine(let seen) = machine else { throw ExitCode(StatusReport.Verdict.unknown.exitCode) }
     let installation = seen.installation.value
     var circumstances = circumstances(policy, installation)
-    circumstances.machine = settled(seen)
+    circumstances.machine = settled(seen, circumstances.now)
     var explanations: [Explanation] = []
     var nodeExplanation: Explanation?
     if let installation, installation.hasServerRole, let name = installation.effectiveName.value {
@@ -60,6 +61,13 @@ private struct Inquiry {
     return ExplainAnswer(
       node: installation?.effectiveName.value?.rawValue, mode: policy.mode, explanations: explanations,
       isForbidden: seen.passwordFile.obstacle?.kind == .permissionDenied)
+  }
+
+  /// Refusals are read from the agent's journal, as far back as they still matter.
+  private func followAgent() {
+    let found = Await.value { wiring.ports.machine.installation($0) }.observed().value
+    guard let found, found.hasAgentRole, found.logsToJournal == .present(true) else { return }
+    wiring.ports.agentJournal.follow(found.unit) {}
   }
 
   private func policy() throws -> Policy {
@@ -87,11 +95,17 @@ private struct Inquiry {
     return circumstances
   }
 
-  /// What the running daemon waits for would stop it here too.
-  private func takeOverPauses(_ circumstances: inout Circumstances) {
+  /// What a running daemon last published.
+  private func liveReport() -> StatusReport? {
     guard case .success(let report) = FileStatusFile.read(paths.statusFile),
       RunLock.isHeld(paths.lockFile, publishedBy: report.pid)
-    else { return }
+    else { return nil }
+    return report
+  }
+
+  /// What the running daemon waits for would stop it here too.
+  private func takeOverPauses(_ circumstances: inout Circumstances) {
+    guard let report = liveReport() else { return }
     let now = circumstances.now
     for pause in report.pauses where pause.until > now.wall {
       let moment = now.monotonic + (pause.until - now.wall)
@@ -102,10 +116,16 @@ private struct Inquiry {
     }
   }
 
-  /// One look cannot tell how long a file has rested; it is taken for settled, so that the answer is about the drift.
-  private func settled(_ seen: MachineObservation) -> MachineMemory {
+  /// One look cannot tell how long a file has rested. The running daemon knows; where none runs it is taken for settled, so
+  /// that the answer is about the drift.
+  private func settled(_ seen: MachineObservation, _ now: Now) -> MachineMemory {
     var memory = MachineMemory()
     memory.note(seen, at: Moment(nanoseconds: 0))
+    guard let watched = liveReport()?.watched, memory.file?.identity == watched.file else { return memory }
+    func moment(_ wall: WallTime) -> Moment { now.monotonic + (wall - now.wall) }
+    memory.file = Sighting(identity: watched.file, since: moment(watched.since))
+    memory.provenFile = watched.isProven ? watched.file : nil
+    memory.acceptedAt = watched.acceptedAt.map(moment)
     return memory
   }
 
@@ -156,8 +176,8 @@ private struct ExplainAnswer: Answer {
   }
 }
 
-/// `explain` writes nothing, not even the copy of a good policy.
-private struct ReadOnlyPolicies: PolicySource {
+/// For verbs that write nothing of the daemon's, not even the copy of a good policy.
+struct ReadOnlyPolicies: PolicySource {
   let source: any PolicySource
 
   init(_ source: any PolicySource) { self.source = source }

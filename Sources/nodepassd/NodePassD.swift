@@ -20,7 +20,10 @@ struct NodePassD: ParsableCommand {
       Everywhere: 64 usage, 77 not permitted, 78 broken policy.
       """,
     version: BuildVersion.text,
-    subcommands: [Run.self, Status.self, Explain.self, Check.self, Reload.self])
+    subcommands: [
+      Run.self, Status.self, Explain.self, Check.self, Probe.self, Escrow.self, Derive.self, Reload.self, Restore.self,
+      GenerateUnits.self,
+    ])
 }
 
 enum BuildVersion {

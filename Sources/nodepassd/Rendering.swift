@@ -39,7 +39,18 @@ enum Renderer {
 enum Console {
   static func write(_ text: String) { write(text, to: STDOUT_FILENO) }
 
-  static func complain(_ text: String) { write("nodepassd: \(text)\n", to: STDERR_FILENO) }
+  /// - Parameter priority: told where standard error is the journal (sd-daemon(3)), and nowhere else.
+  static func complain(_ text: String, _ priority: Priority? = nil) {
+    let level = priority.map { isJournal ? "<\($0.rawValue)>" : "" } ?? ""
+    write("\(level)nodepassd: \(text)\n", to: STDERR_FILENO)
+  }
+
+  /// Compared as systemd.exec(5) asks for, since the variable is inherited by what is redirected elsewhere.
+  private static var isJournal: Bool {
+    var status = stat()
+    guard let stream = getenv("JOURNAL_STREAM"), fstat(STDERR_FILENO, &status) == 0 else { return false }
+    return String(cString: stream) == "\(status.st_dev):\(status.st_ino)"
+  }
 
   private static func write(_ text: String, to descriptor: Int32) {
     var bytes = Array(text.utf8)[...]

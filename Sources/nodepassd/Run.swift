@@ -32,11 +32,12 @@ struct Run: ParsableCommand {
       throw ExitCode(obstacle.kind == .permissionDenied ? ExitStatus.notPermitted : EXIT_FAILURE)
     }
     AtomicFile.sweep(paths)
+    SystemdAlerts.sweep(paths)
     serve(keeping: lock)
   }
 
   private func serve(keeping lock: RunLock) -> Never {
-    let wiring = Wiring(root: root.root, kubeconfig: kubeconfig, log: log) { status in
+    let wiring = Wiring(root: root.root, kubeconfig: kubeconfig, log: log, keepsJournalPosition: true) { status in
       // All that must last is on disk already; the lock goes with the process.
       lock.release()
       Glibc.exit(status)

@@ -21,7 +21,11 @@ struct Wiring {
   let changes: InotifyWatch
   let ports: Ports
 
-  init(root: String, kubeconfig: String?, log: LogTarget, exit: @escaping @Sendable (Int32) -> Void = { _ in }) {
+  /// - Parameter keepsJournalPosition: only the daemon goes on reading where it stopped; verbs write nothing (law L9).
+  init(
+    root: String, kubeconfig: String?, log: LogTarget, keepsJournalPosition: Bool = false,
+    exit: @escaping @Sendable (Int32) -> Void = { _ in }
+  ) {
     let paths = Paths(root: root)
     let entropy = KernelEntropy()
     self.paths = paths
@@ -40,7 +44,12 @@ struct Wiring {
       escrow: FileEscrowStore(paths: paths, entropy: entropy), acts: FileActLog(paths: paths, entropy: entropy),
       changes: changes, secrets: cluster.secrets, nodes: cluster.nodes, derivation: ScryptDerivation(),
       policies: FilePolicySource(paths: paths, entropy: entropy), journal: journal,
-      status: FileStatusFile(paths: paths, entropy: entropy), services: services, exit: exit)
+      status: FileStatusFile(paths: paths, entropy: entropy), services: services,
+      agentJournal: SystemdAgentJournal(paths: paths, entropy: entropy, keepsPosition: keepsJournalPosition),
+      units: SystemdUnits(paths: paths),
+      alerts: SystemdAlerts(paths: paths, entropy: entropy), credential: CredentialDirectory(),
+      agentConfiguration: NodeIDDropIn(paths: paths, entropy: entropy), supervisor: SupervisorClient(paths: paths),
+      exit: exit)
   }
 
   /// The kubeconfig that K3s or RKE2 writes on a server for its administrator (k3s-facts 5.3).

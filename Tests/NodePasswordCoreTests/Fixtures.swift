@@ -59,6 +59,13 @@ enum Fixture {
     return circumstances
   }
 
+  /// A unit that is refused and hangs in `activating`, as the real one does.
+  static func agent(_ refusal: Refusal) -> AgentFacts {
+    AgentFacts(
+      unit: "k3s-agent.service", state: .present(UnitState(activity: .activating, mainPID: 42)),
+      refusal: .present(refusal))
+  }
+
   static let obstacle = Obstacle(.inputOutput, at: "somewhere", "EIO: Input/output error")
 }
 

@@ -92,7 +92,8 @@ import Testing
     #expect(Planner.plan(for: .machine(changed), circumstances).decisions.isEmpty)
     #expect(Planner.plan(for: .machine(missing), circumstances).acts.isEmpty)
     circumstances.policy.escrow = .file
-    #expect(Planner.plan(for: .machine(missing), circumstances).acts == [.restorePasswordFile(over: .absent)])
+    #expect(
+      Planner.plan(for: .machine(missing), circumstances).acts == [.restorePasswordFile(over: .absent, from: .escrow)])
   }
 
   @Test func aRuleThatOnlyReportsDoesNotWait() {
@@ -138,7 +139,8 @@ import Testing
     _ = circumstances.node.note(seen, at: Fixture.start)
     seen.node = .unknown(Fixture.obstacle)
     _ = circumstances.node.note(seen, at: Fixture.start)
-    #expect(Planner.plan(for: .machine(missing), circumstances).acts == [.restorePasswordFile(over: .absent)])
+    #expect(
+      Planner.plan(for: .machine(missing), circumstances).acts == [.restorePasswordFile(over: .absent, from: .escrow)])
   }
 }
 

@@ -20,13 +20,17 @@ import Testing
     .present(EscrowFacts(hasAccepted: true, owner: .anotherNode, confirmations: 2, candidates: 0)),
     .present(EscrowFacts(hasAccepted: false, owner: .thisMachine, confirmations: 0, candidates: 1)),
     .present(EscrowFacts(hasAccepted: true, owner: .thisMachine, confirmations: 1, candidates: 1)),
+    .present(
+      EscrowFacts(
+        hasAccepted: true, owner: .thisMachine, confirmations: 1, candidates: 1, isRefused: true, hasDisplaced: true)),
+    .unknown(Obstacle(.foreign, at: "escrow", "sealed on another machine")),
   ]
 
   static let verdicts: [Observed<Verdict>] = [
     .absent, .unknown(Fixture.obstacle), .present(.matches), .present(.differs),
   ]
 
-  /// 14 shapes × 8 escrows × roles × exposure × link × stray × verdicts × certificates × settled × mode.
+  /// 16 shapes × 10 escrows × roles × exposure × link × stray × verdicts × certificates × settled × mode.
   static func forEach(_ body: (State) -> Void) {
     for shape in shapes {
       for escrow in escrows {
@@ -79,8 +83,8 @@ import Testing
         #expect(state.circumstances.policy.mode == .enforce, "L9")
         #expect(!action.touchesSecret, "the machine's plan never touches a Secret")
         switch action {
-        case .restorePasswordFile(let expectation):
-          #expect(usable, "nothing to restore from")
+        case .restorePasswordFile(let expectation, let source):
+          #expect(source == .escrow && usable, "nothing to restore from")
           switch expectation {
           case .absent: #expect(state.observation.passwordFile.isAbsent)
           case .exactly(let identity):
@@ -89,7 +93,8 @@ import Testing
           }
         case .removeStrayFile: #expect(usable, "a stray file stays where there is no accepted escrow")
         case .tightenPasswordFile: #expect(state.observation.passwordFile.value?.isExposed == true)
-        case .removePasswordFile, .acceptIntoEscrow, .replaceSecret, .sealSecret:
+        case .removePasswordFile, .acceptIntoEscrow, .replaceSecret, .sealSecret, .putBackDisplaced, .restartAgent,
+          .useNodeID, .probe:
           Issue.record("no default rule asks for \(action)")
         }
       }
@@ -99,7 +104,7 @@ import Testing
       }
       checkUpkeep(plan, state)
     }
-    #expect(states == 16 * 8 * 2 * 32 * 16)
+    #expect(states == 16 * 10 * 2 * 32 * 16)
     #expect(acting > 1_000, "a table in which nothing is done proves nothing")
   }
 
@@ -162,7 +167,7 @@ import Testing
         facts.shape = .wellFormed(.matchesAccepted)
         observation.passwordFile = .present(facts)
       }
-    case .replaceSecret, .sealSecret: break
+    case .replaceSecret, .sealSecret, .putBackDisplaced, .restartAgent, .useNodeID, .probe: break
     }
   }
 

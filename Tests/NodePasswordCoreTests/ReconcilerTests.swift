@@ -93,7 +93,7 @@ extension Bench {
     #expect(act.kind == .local && act.phase == .begun)
     bench.commands = []
     bench.send(.counted(pass, step: step, nil))
-    #expect(bench.performed.first?.2 == .restorePasswordFile(over: .absent))
+    #expect(bench.performed.first?.2 == .restorePasswordFile(over: .absent, from: .escrow))
   }
 
   @Test func whatCannotBeCountedIsNotDone() throws {

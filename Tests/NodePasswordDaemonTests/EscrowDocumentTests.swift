@@ -37,6 +37,26 @@ import Testing
     }
   }
 
+  @Test func aRefusedEscrowGivesBackWhatTheNewestHealDisplaced() throws {
+    var document = try document()
+    check(document.refuse() == nil, "nothing was accepted")
+    check(document.accept(password("a"), .certificates))
+    check(document.refuse() == nil, "nothing was displaced")
+    check(!document.isRefused)
+    document.addCandidate(password("b"), .displacedByHeal)
+    document.addCandidate(password("s"), .stray)
+    document.addCandidate(password("c"), .displacedByHeal)
+    let name = try #require(NodeName("edge-1"))
+    #expect(document.facts(for: machine, node: name).hasDisplaced)
+    let displaced = document.refuse()
+    #expect(displaced?.isEqual(to: password("c")) == true)
+    let facts = try EscrowDocument.decode(document.encode()).get().facts(for: machine, node: name)
+    #expect(facts.isRefused && facts.hasAccepted && !facts.isUsable && facts.candidates == 3, "it survives the disk")
+    #expect(document.comparison(with: password("a")) == .matchesAccepted, "and nothing is lost")
+    check(document.accept(password("c"), .certificates))
+    check(!document.isRefused, "an acceptance ends it")
+  }
+
   @Test func aTimestampConfirmsNothing() throws {
     var document = try document()
     check(document.accept(password("a"), .certificates))

@@ -96,8 +96,21 @@ import Testing
     }
   }
 
-  @Test func aStoreThatIsNotThereIsRefused() {
-    #expect(Self.complaints(Self.head + "escrow: { store: derived }\n").count == 1)
+  @Test func storesSealsAndProbes() throws {
+    let text = Self.head + "escrow: { store: derived, seal: [tpm2, host] }\nprobe: after-heal\n"
+    let policy = try PolicyFile.parse([PolicyText(file: "p", bytes: Array(text.utf8), isDropIn: false)]).get()
+    #expect(policy.escrow == .derived && policy.seals == [.tpm2, .host] && policy.probe == .afterHeal)
+    for (wrong, words) in [
+      ("escrow: { store: vault }", "choose from"), ("escrow: { seal: tpm2 }", "must be a list"),
+      ("escrow: { seal: [tpm3] }", "did you mean `tpm2`"), ("escrow: { seal: [] }", "empty list"),
+      ("escrow: { seal: [host, host] }", "stands twice"), ("probe: always", "choose from"),
+      ("alerts: { unit: mail.service }", "template unit"), ("alerts: { unit: \"@.service\" }", "template unit"),
+      ("alerts: { unit: \"a b@.service\" }", "template unit"),
+    ] {
+      let found = Self.complaints(Self.head + wrong + "\n")
+      #expect(found.count == 1 && found.first?.contains(words) == true, "\(wrong): \(found)")
+    }
+    #expect(Self.complaints(Self.head + "alerts: { unit: none }\n").isEmpty)
   }
 
   @Test(arguments: [

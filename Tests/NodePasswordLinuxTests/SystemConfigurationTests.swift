@@ -81,6 +81,9 @@ import Testing
       EnvironmentText.variables(inFile: text, wanted: ["K3S_NODE_NAME", "PLAIN", "JOINED", "LAST"]) == [
         "K3S_NODE_NAME": "a \"b\"\nc d", "PLAIN": "with blanks", "JOINED": "onetwo", "LAST": "1",
       ])
+    // A mark that combines with the quote before it does not hide the quote.
+    let marked = EnvironmentText.variables(inFile: "A=\"x\\\"\u{301}y\"\nB=1\r\nC=2", wanted: ["A", "B", "C"])
+    #expect(marked == ["A": "x\"\u{301}y", "B": "1", "C": "2"])
     #expect(
       EnvironmentText.variables(inLines: ["A=1 'B=2 3' C=4", "A=5"], wanted: ["A", "B"]) == ["A": "5", "B": "2 3"])
   }

@@ -173,11 +173,11 @@ private func certificate(commonName: String) throws -> String {
 
   @Test func rootless() throws {
     let root = try ScratchRoot()
-    try root.write("\(units)/k3s-agent.service", "[Service]\nExecStart=/usr/local/bin/k3s agent --rootless\n")
+    try root.write("\(units)/k3s.service", "[Service]\nExecStart=/usr/local/bin/k3s server --rootless\n")
     #expect(look(root).obstacle?.kind == .notConfigured)
     #expect(
       try found(root, home: "/home/k").passwordPath == "/home/k/.rancher/k3s/agent/etc/rancher/node/password")
-    try root.write("\(units)/k3s-agent.service.d/a.conf", "[Service]\nEnvironment=HOME=/home/u\n")
+    try root.write("\(units)/k3s.service.d/a.conf", "[Service]\nEnvironment=HOME=/home/u\n")
     #expect(try found(root, home: "/home/k").dataDirectory == "/home/u/.rancher/k3s")
   }
 

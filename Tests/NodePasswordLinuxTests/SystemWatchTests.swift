@@ -54,11 +54,15 @@ private final class WatchBench: Sendable {
   }
 }
 
-private func installation(passwordPath: String, dataDirectory: String) -> Installation {
+private func installation(
+  passwordPath: String = "/etc/rancher/node/password", dataDirectory: String = "/var/lib/rancher/k3s",
+  unit: String? = nil, dropIns: Observed<String> = .absent
+) -> Installation {
   Installation(
     distribution: .k3s, hasServerRole: false, hasAgentRole: true, nodeName: .absent, certificateName: .absent,
     dataDirectory: dataDirectory, passwordPath: passwordPath,
-    identity: MachineIdentity(hardware: .absent, machineID: "", bootID: "", addresses: []))
+    identity: MachineIdentity(hardware: .absent, machineID: "", bootID: "", addresses: []), unit: unit,
+    configurationDropIns: dropIns)
 }
 
 @Suite struct SystemWatchTests {
@@ -213,6 +217,55 @@ private func installation(passwordPath: String, dataDirectory: String) -> Instal
     #expect(bench.seen().isEmpty)
     // The same again is no news.
     bench.follow(moved)
+    #expect(bench.seen().isEmpty)
+  }
+
+  @Test func theUnitAndItsEnvironment() throws {
+    let bench = try bench()
+    let root = bench.root
+    for directory in ["/etc/default", "/etc/sysconfig", "/usr/lib/systemd/system"] { try root.make(directory) }
+    try root.write("/etc/systemd/system/k3s-agent.service", "a")
+    #expect(bench.seen().isEmpty, "nobody knows yet that it counts")
+    bench.follow(installation(unit: "k3s-agent.service"))
+    #expect(bench.hints.next() == .fileChanged)
+    let changes: [(String, () throws -> Void)] = [
+      ("unit", { try root.write("/etc/systemd/system/k3s-agent.service", "b") }),
+      ("first drop-in", { try root.write("/etc/systemd/system/k3s-agent.service.d/a.conf", "c") }),
+      ("another drop-in", { try root.replace("/etc/systemd/system/k3s-agent.service.d/b.conf", "d") }),
+      ("drop-in changed", { try root.write("/etc/systemd/system/k3s-agent.service.d/b.conf", "e") }),
+      ("environment beside it", { try root.write("/etc/systemd/system/k3s-agent.service.env", "f") }),
+      ("default", { try root.write("/etc/default/k3s-agent", "g") }),
+      ("sysconfig", { try root.write("/etc/sysconfig/k3s-agent", "h") }),
+      ("packaged unit", { try root.write("/usr/lib/systemd/system/k3s-agent.service", "i") }),
+      ("packaged environment", { try root.write("/usr/local/lib/systemd/system/k3s-agent.env", "j") }),
+      ("removed", { try root.remove("/etc/systemd/system/k3s-agent.service") }),
+    ]
+    for (what, change) in changes {
+      try change()
+      let hints = bench.seen()
+      #expect(!hints.isEmpty && hints.allSatisfy { $0 == .fileChanged }, "\(what): \(hints)")
+    }
+    for file in [
+      "/etc/systemd/system/ssh.service", "/etc/systemd/system/k3s.service.env", "/etc/default/grub",
+      "/etc/systemd/system/k3s-agent.service.d/README", "/etc/systemd/system/k3s-agent.service.d/a.yaml",
+      "/usr/lib/systemd/system/cron.service", "/etc/systemd/system/multi-user.target.wants/x",
+    ] {
+      try root.write(file, "x")
+      #expect(bench.seen().isEmpty, "\(file)")
+    }
+  }
+
+  @Test func theConfigurationThatIsInForce() throws {
+    let bench = try bench()
+    bench.follow(installation(dropIns: .present("/srv/k.yaml.d")))
+    #expect(bench.hints.next() == .fileChanged)
+    try bench.root.write("/srv/k.yaml", "a")
+    #expect(!bench.seen().isEmpty)
+    try bench.root.write("/srv/k.yaml.d/1.yml", "a")
+    #expect(!bench.seen().isEmpty)
+    try bench.root.write("/srv/k.yaml.d/1.yml", "b")
+    #expect(!bench.seen().isEmpty)
+    try bench.root.write("/etc/rancher/k3s/config.yaml", "a")
     #expect(bench.seen().isEmpty)
   }
 

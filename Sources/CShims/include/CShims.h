@@ -3,8 +3,10 @@
 
 /* What Swift cannot call: GNU-only functions and variadic ones. */
 
+#include <spawn.h>
 #include <stddef.h>
 
+#include "JournalShims.h"
 #include "SystemShims.h"
 
 /* renameat2(2) with RENAME_NOREPLACE: 0, or -1 with errno (EEXIST when the new name is taken). */
@@ -24,6 +26,9 @@ void nodepassd_copy_security_label(const char *path, int file);
 
 /* prctl(PR_SET_DUMPABLE, 0): no core dump may carry a password. 0, or -1 with errno. */
 int nodepassd_forbid_core_dumps(void);
+
+/* A program that is to be started inherits no descriptor from this one on (closefrom(3)). 0, or an errno. */
+int nodepassd_close_from(posix_spawn_file_actions_t *actions, int first);
 
 /* explicit_bzero(3): a wipe the optimiser keeps. */
 void nodepassd_wipe(void *bytes, size_t count);

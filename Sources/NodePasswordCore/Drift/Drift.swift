@@ -59,6 +59,11 @@ package enum Remedy: String, CaseIterable, Hashable, Sendable, Codable {
   case report
 }
 
+extension Remedy {
+  /// Ends with a restart of the agent's unit.
+  package var restartsAgent: Bool { self == .restartAgent || self == .useNodeID }
+}
+
 extension Drift {
   /// The remedies a rule may choose for this drift (design 5); `report` is among them always.
   package var remedies: Set<Remedy> {

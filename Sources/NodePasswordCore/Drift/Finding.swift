@@ -20,16 +20,25 @@ package struct Finding: Hashable, Sendable {
     case budget
     /// The rule's `if` is not met.
     case condition
+    /// The server is not ready or cannot be reached.
+    case server
+    /// One refusal is no pattern: the agent asks again within seconds.
+    case refusals
   }
 
   package var drift: Drift
   /// What was seen, in words.
   package var detail: String
   package var readiness: Readiness
+  /// Of a refused agent.
+  package var diagnosis: RefusalDiagnosis?
 
-  package init(_ drift: Drift, _ detail: String, _ readiness: Readiness = .ready) {
+  package init(
+    _ drift: Drift, _ detail: String, _ readiness: Readiness = .ready, diagnosis: RefusalDiagnosis? = nil
+  ) {
     self.drift = drift
     self.detail = detail
     self.readiness = readiness
+    self.diagnosis = diagnosis
   }
 }

@@ -8,16 +8,23 @@ package struct MachineObservation: Hashable, Sendable {
   package var escrow: Observed<EscrowFacts>
   /// The two certificates that the agent gets for its password. Absent: at least one of them is missing.
   package var certificates: Observed<CertificatePair>
+  /// The agent's unit. Absent: the agent is not started by a unit.
+  package var agent: Observed<AgentFacts>
+  /// The password that a provisioner brought. Absent: none was brought, or the policy does not ask for it.
+  package var provisioned: Observed<ProvisionedFacts>
 
   package init(
     installation: Observed<Installation>, passwordFile: Observed<PasswordFileFacts>, strayFile: Observed<FileIdentity>,
-    escrow: Observed<EscrowFacts>, certificates: Observed<CertificatePair>
+    escrow: Observed<EscrowFacts>, certificates: Observed<CertificatePair>, agent: Observed<AgentFacts> = .absent,
+    provisioned: Observed<ProvisionedFacts> = .absent
   ) {
     self.installation = installation
     self.passwordFile = passwordFile
     self.strayFile = strayFile
     self.escrow = escrow
     self.certificates = certificates
+    self.agent = agent
+    self.provisioned = provisioned
   }
 }
 
@@ -35,10 +42,19 @@ package struct Installation: Hashable, Sendable {
   package var dataDirectory: String
   package var passwordPath: String
   package var identity: MachineIdentity
+  /// The unit that starts the agent, e.g. `k3s-agent.service`; `nil` where there is none.
+  package var unit: String?
+  /// False where K3s writes its log to a file (`--log`) and not to the journal.
+  package var logsToJournal: Observed<Bool>
+  package var nodeID: NodeIDFacts
+  /// Where drop-ins of K3s's configuration lie; unknown where the configuration is behind a URL.
+  package var configurationDropIns: Observed<String>
 
   package init(
     distribution: Distribution, hasServerRole: Bool, hasAgentRole: Bool, nodeName: Observed<NodeName>,
-    certificateName: Observed<NodeName>, dataDirectory: String, passwordPath: String, identity: MachineIdentity
+    certificateName: Observed<NodeName>, dataDirectory: String, passwordPath: String, identity: MachineIdentity,
+    unit: String? = nil, logsToJournal: Observed<Bool> = .present(true), nodeID: NodeIDFacts = NodeIDFacts(),
+    configurationDropIns: Observed<String> = .absent
   ) {
     self.distribution = distribution
     self.hasServerRole = hasServerRole
@@ -48,6 +64,10 @@ package struct Installation: Hashable, Sendable {
     self.dataDirectory = dataDirectory
     self.passwordPath = passwordPath
     self.identity = identity
+    self.unit = unit
+    self.logsToJournal = logsToJournal
+    self.nodeID = nodeID
+    self.configurationDropIns = configurationDropIns
   }
 
   /// The name this machine goes by: the certificate's where there is one, since it was accepted; else the configured
@@ -57,6 +77,24 @@ package struct Installation: Hashable, Sendable {
     case .present, .unknown: certificateName
     case .absent: nodeName
     }
+  }
+}
+
+/// `with-node-id`, and the id that it hangs on the name (k3s-facts 1.3).
+package struct NodeIDFacts: Hashable, Sendable {
+  package var isWanted: Observed<Bool>
+  /// The text of `/etc/rancher/node/id`. Absent: K3s makes one at its next start where it is wanted.
+  package var id: Observed<String>
+  /// A drop-in of ours that switches it on would not count: the command line or a later drop-in says otherwise.
+  package var isOverridden: Observed<Bool>
+
+  package init(
+    isWanted: Observed<Bool> = .present(false), id: Observed<String> = .absent,
+    isOverridden: Observed<Bool> = .present(false)
+  ) {
+    self.isWanted = isWanted
+    self.id = id
+    self.isOverridden = isOverridden
   }
 }
 
@@ -144,16 +182,38 @@ package struct EscrowFacts: Hashable, Sendable {
   /// At how many agent starts the accepted password was seen to be accepted; 2 after a proof by hash (law L6).
   package var confirmations: Int
   package var candidates: Int
+  /// The server refused the accepted password after a heal had put it back: the escrow is the stale side (design 5).
+  package var isRefused: Bool
+  /// A heal displaced a password that may turn out to be right after all.
+  package var hasDisplaced: Bool
 
-  package init(hasAccepted: Bool, owner: Owner, confirmations: Int, candidates: Int) {
+  package init(
+    hasAccepted: Bool, owner: Owner, confirmations: Int, candidates: Int, isRefused: Bool = false,
+    hasDisplaced: Bool = false
+  ) {
     self.hasAccepted = hasAccepted
     self.owner = owner
     self.confirmations = confirmations
     self.candidates = candidates
+    self.isRefused = isRefused
+    self.hasDisplaced = hasDisplaced
   }
 
   /// The accepted password may be put back here.
-  package var isUsable: Bool { hasAccepted && owner == .thisMachine }
+  package var isUsable: Bool { hasAccepted && owner == .thisMachine && !isRefused }
+}
+
+/// A password that a provisioner brought as a systemd credential, by its facts (design 7).
+package struct ProvisionedFacts: Hashable, Sendable {
+  /// The password file holds it.
+  package var isInFile: Bool
+  /// The escrow holds an accepted password, and it is another.
+  package var contradictsEscrow: Bool
+
+  package init(isInFile: Bool, contradictsEscrow: Bool) {
+    self.isInFile = isInFile
+    self.contradictsEscrow = contradictsEscrow
+  }
 }
 
 /// `serving-kubelet.crt` and `client-kubelet.crt` below `<data-dir>/agent`: written anew at each accepted start (k3s-facts 1.6).

@@ -61,6 +61,10 @@ package struct Obstacle: Hashable, Sendable, Error, CustomStringConvertible {
     case notConfigured = "not-configured"
     /// Too much of the same is under way.
     case busy
+    /// It is another machine's, and of no use here.
+    case foreign
+    /// It is sealed, and cannot be unsealed now.
+    case sealed
   }
 
   package let kind: Kind

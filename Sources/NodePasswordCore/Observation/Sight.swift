@@ -18,6 +18,9 @@ extension MachineObservation {
       return passwordFile.obstacle == nil && passwordFile.value?.shape != .unreadable && escrow.obstacle == nil
         && !isEscrowOwnerUnknown
     case .passwordFileExposed: return passwordFile.obstacle == nil
+    case .agentRefused: return agent.obstacle == nil && agent.value?.refusal.obstacle == nil
+    case .nodeNameChanged:
+      return installation.value?.certificateName.obstacle == nil && installation.value?.nodeName.obstacle == nil
     default: return passwordFile.obstacle == nil && passwordFile.value?.shape != .unreadable
     }
   }

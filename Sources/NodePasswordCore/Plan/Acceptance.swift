@@ -43,8 +43,9 @@ package enum Acceptance {
   private static func isWorthKeeping(
     _ proof: Action.Proof, _ comparison: Comparison, _ escrow: Observed<EscrowFacts>
   ) -> Bool {
-    // What cannot be read for the moment may be whole; what is damaged will be set aside, not lost.
-    if let obstacle = escrow.obstacle, obstacle.kind != .malformed { return false }
+    // What cannot be read for the moment may be whole; what is damaged, another's or cannot be unsealed any more (a TPM
+    // after a change of firmware) will be set aside, not lost.
+    if let obstacle = escrow.obstacle, ![.malformed, .foreign, .sealed].contains(obstacle.kind) { return false }
     if escrow.value?.owner == .unknown { return false }
     switch proof {
     case .timestamps:

@@ -1,7 +1,10 @@
 /// One thing to do, with the precondition it was decided under. It leaves no choice to whoever carries it out.
 package enum Action: Hashable, Sendable {
-  /// Put the accepted password of the escrow into the password file.
-  case restorePasswordFile(over: FileExpectation)
+  /// Put the accepted password of the escrow, or the one that a provisioner brought, into the password file.
+  case restorePasswordFile(over: FileExpectation, from: Source)
+  /// The server refused the accepted password that a heal had put back: put back what that heal displaced, once, and mark
+  /// the escrow as refused (design 5).
+  case putBackDisplaced(over: FileIdentity)
   /// Make the password file 0600 and owned by whoever runs the agent.
   case tightenPasswordFile(FileIdentity)
   /// Remove a password file that can never be accepted.
@@ -14,6 +17,28 @@ package enum Action: Hashable, Sendable {
   case replaceSecret(SecretReplacement)
   /// Make the Secret immutable; nothing is deleted.
   case sealSecret(SecretIdentity)
+  /// Ask the service manager to restart the agent's unit.
+  case restartAgent(AgentUnit)
+  /// Have the agent join under a name of its own, by a drop-in in this directory; then restart it.
+  case useNodeID(AgentUnit, dropIns: String)
+  /// Ask the server whether it would accept the password in this file.
+  case probe(FileIdentity)
+
+  package enum Source: String, CaseIterable, Hashable, Sendable {
+    case escrow
+    case provisioner
+  }
+
+  /// The agent's unit with the process that was seen to be refused: another process has not been refused yet.
+  package struct AgentUnit: Hashable, Sendable {
+    package var name: String
+    package var mainPID: Int32?
+
+    package init(name: String, mainPID: Int32?) {
+      self.name = name
+      self.mainPID = mainPID
+    }
+  }
 
   /// What the password file must be for a restore to go on.
   package enum FileExpectation: Hashable, Sendable {
@@ -59,10 +84,20 @@ package enum Action: Hashable, Sendable {
   /// The act log counts it against this budget; `nil`: bookkeeping of our own, which needs none.
   package var budget: Budget.Kind? {
     switch self {
-    case .restorePasswordFile, .tightenPasswordFile, .removePasswordFile, .removeStrayFile: .local
+    case .restorePasswordFile, .tightenPasswordFile, .removePasswordFile, .removeStrayFile, .probe: .local
+    case .restartAgent, .useNodeID: .unit
     case .replaceSecret(let replacement): .node(replacement.node)
     case .sealSecret(let secret): .secret(secret.name)
-    case .acceptIntoEscrow: nil
+    // The escrow's mark bounds it: it is a part of the heal that it corrects.
+    case .acceptIntoEscrow, .putBackDisplaced: nil
+    }
+  }
+
+  /// Not about drift: what fails in it is no reason to leave the drift behind it alone.
+  package var isUpkeep: Bool {
+    switch self {
+    case .acceptIntoEscrow, .probe: true
+    default: false
     }
   }
 
@@ -74,6 +109,10 @@ package enum Action: Hashable, Sendable {
     case .removePasswordFile: Remedy.removePasswordFile.rawValue
     case .removeStrayFile: Remedy.removeStrayFile.rawValue
     case .acceptIntoEscrow: "accept-into-escrow"
+    case .putBackDisplaced: "put-back-displaced"
+    case .restartAgent: Remedy.restartAgent.rawValue
+    case .useNodeID: Remedy.useNodeID.rawValue
+    case .probe: "probe"
     case .replaceSecret: Remedy.replaceSecret.rawValue
     case .sealSecret: Remedy.sealSecret.rawValue
     }
@@ -83,6 +122,8 @@ package enum Action: Hashable, Sendable {
 /// How an action ended.
 package enum Outcome: Hashable, Sendable {
   case done
+  /// A probe was answered.
+  case answered(ProbeAnswer)
   /// A precondition did not hold any more; nothing was changed.
   case surprised(String)
   case failed(Obstacle)

@@ -9,20 +9,14 @@ package enum ActionMaker {
     for remedy: Remedy, _ finding: Finding, _ observation: Observation, _ circumstances: Circumstances
   ) -> Answer {
     switch observation {
-    case .machine(let machine): return local(remedy, machine)
+    case .machine(let machine): return local(remedy, finding, machine)
     case .node(let node): return remote(remedy, node, circumstances)
     }
   }
 
-  private static func local(_ remedy: Remedy, _ machine: MachineObservation) -> Answer {
+  private static func local(_ remedy: Remedy, _ finding: Finding, _ machine: MachineObservation) -> Answer {
     switch remedy {
-    case .restorePasswordFile:
-      if let missing = whyNoEscrow(machine.escrow) { return .impossible(missing) }
-      switch machine.passwordFile {
-      case .absent: return .possible(.restorePasswordFile(over: .absent))
-      case .present(let facts): return .possible(.restorePasswordFile(over: .exactly(facts.identity)))
-      case .unknown(let obstacle): return .impossible("the password file could not be read: \(obstacle)")
-      }
+    case .restorePasswordFile: return restore(machine)
     case .tightenPasswordFile:
       guard let file = machine.passwordFile.value else { return .impossible("the password file could not be read") }
       return .possible(.tightenPasswordFile(file.identity))
@@ -32,8 +26,45 @@ package enum ActionMaker {
     case .removeStrayFile:
       guard let stray = machine.strayFile.value else { return .impossible("the stray file could not be read") }
       return .possible(.removeStrayFile(stray))
+    case .restartAgent, .useNodeID: return unit(remedy, finding, machine)
     default: return .impossible("\(remedy.rawValue) is not done by this version")
     }
+  }
+
+  private static func restore(_ machine: MachineObservation) -> Answer {
+    let source: Action.Source
+    if let missing = whyNoEscrow(machine.escrow) {
+      guard machine.mayUseProvisioned else { return .impossible(missing) }
+      source = .provisioner
+    } else {
+      source = .escrow
+    }
+    switch machine.passwordFile {
+    case .absent: return .possible(.restorePasswordFile(over: .absent, from: source))
+    case .present(let facts): return .possible(.restorePasswordFile(over: .exactly(facts.identity), from: source))
+    case .unknown(let obstacle): return .impossible("the password file could not be read: \(obstacle)")
+    }
+  }
+
+  private static func unit(_ remedy: Remedy, _ finding: Finding, _ machine: MachineObservation) -> Answer {
+    guard let agent = machine.agent.value else { return .impossible("the agent is not started by a unit") }
+    guard case .present(let state) = agent.state else { return .impossible("the state of \(agent.unit) is not known") }
+    let unit = Action.AgentUnit(name: agent.unit, mainPID: state.mainPID)
+    guard remedy == .useNodeID else { return .possible(.restartAgent(unit)) }
+    guard finding.diagnosis == .nameTaken else {
+      return .impossible("a name of its own helps only where the name is taken, and that is not what is wrong")
+    }
+    let installation = machine.installation.value
+    guard installation?.nodeID.isWanted == .present(false) else {
+      return .impossible("`with-node-id` is on already, or it is not known whether it is")
+    }
+    guard installation?.nodeID.isOverridden == .present(false) else {
+      return .impossible("the command line or a later drop-in says otherwise, or could not be read")
+    }
+    guard case .present(let directory) = installation?.configurationDropIns else {
+      return .impossible("where K3s's configuration lies is not known")
+    }
+    return .possible(.useNodeID(unit, dropIns: directory))
   }
 
   private static func whyNoEscrow(_ escrow: Observed<EscrowFacts>) -> String? {
@@ -43,7 +74,8 @@ package enum ActionMaker {
     case .present(let facts):
       guard facts.hasAccepted else { return "there is no accepted password in escrow" }
       switch facts.owner {
-      case .thisMachine: return nil
+      case .thisMachine:
+        return facts.isRefused ? "the server refused the password in escrow after it had been put back" : nil
       case .anotherMachine: return "the escrow belongs to another machine: this one looks like a clone"
       case .anotherNode: return "the escrow belongs to another node name"
       case .unknown: return "this machine's hardware cannot be read, so whose escrow it is is not known"

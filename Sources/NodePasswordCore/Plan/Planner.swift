@@ -1,7 +1,7 @@
 /// Decides: findings × policy × safeguards → plan. Pure.
 package enum Planner {
   package static func plan(for observation: Observation, _ circumstances: Circumstances) -> Plan {
-    switch circumstances.policy.escrow == .none ? observation.withoutEscrow : observation {
+    switch observation.restricted(to: circumstances.policy.escrow) {
     case .machine(let machine): plan(for: machine, circumstances)
     case .node(let node): plan(for: node, circumstances)
     }
@@ -13,10 +13,22 @@ package enum Planner {
       timing: circumstances.policy.timing, at: circumstances.now.monotonic)
     let acceptance = Acceptance.judge(machine, circumstances)
     var plan = Plan(
-      upkeep: acceptance.upkeep, decisions: findings.map { decide($0, .machine(machine), circumstances) },
-      upkeepFrom: acceptance.possibleFrom)
+      upkeep: acceptance.upkeep + ProbePlan.steps(machine, circumstances),
+      decisions: findings.map { decide($0, .machine(machine), circumstances) })
+    plan.upkeepFrom = [
+      acceptance.possibleFrom, refusalEnd(machine, circumstances), ProbePlan.possibleFrom(machine, circumstances),
+    ].compactMap { $0 }.min()
     omitWhatRestoreCovers(&plan)
     return plan
+  }
+
+  /// That an agent is no longer refused makes no line in its journal.
+  private static func refusalEnd(_ machine: MachineObservation, _ circumstances: Circumstances) -> Moment? {
+    let now = circumstances.now.monotonic
+    guard let refusal = machine.agent.value?.refusal.value, circumstances.machine.stands(refusal, at: now) else {
+      return nil
+    }
+    return refusal.lastSeen + Refusal.standing + .seconds(1)
   }
 
   private static func plan(for node: NodeObservation, _ circumstances: Circumstances) -> Plan {
@@ -41,6 +53,7 @@ package enum Planner {
   private static func decide(
     _ finding: Finding, _ observation: Observation, _ circumstances: Circumstances
   ) -> Decision {
+    if let decision = putBack(finding, observation, circumstances) { return decision }
     let rule: Rule?
     switch RuleSearch.rule(for: finding.drift, circumstances) {
     case .found(let found): rule = found
@@ -53,12 +66,29 @@ package enum Planner {
     return Decision(finding: finding, rule: rule, verdict: verdict(finding, rule, observation, circumstances))
   }
 
+  /// The heal that put the accepted password back was wrong: what it displaced is put back as part of the same act, under
+  /// the rule that allowed it; then a person is asked (design 5).
+  private static func putBack(
+    _ finding: Finding, _ observation: Observation, _ circumstances: Circumstances
+  ) -> Decision? {
+    guard finding.diagnosis == .nameTaken, circumstances.policy.mode == .enforce,
+      case .machine(let machine) = observation, let escrow = machine.escrow.value, escrow.isUsable, escrow.hasDisplaced,
+      case .present(let file) = machine.passwordFile, file.shape == .wellFormed(.matchesAccepted), !file.isTrustedLink,
+      case .found(let rule) = RuleSearch.rule(for: .passwordFileChanged, circumstances),
+      rule.remedy == .restorePasswordFile
+    else { return nil }
+    return Decision(finding: finding, rule: rule, verdict: .act(.putBackDisplaced(over: file.identity)))
+  }
+
   private static func verdict(
     _ finding: Finding, _ rule: Rule?, _ observation: Observation, _ circumstances: Circumstances
   ) -> Decision.Verdict {
     // What will be known in a moment may turn out to be nothing.
     if case .waiting(let wait, let until?) = finding.readiness { return .wait(wait, until: until, wait.explanation) }
-    guard let rule else { return .report("no rule names this drift") }
+    guard let rule else {
+      if finding.diagnosis != nil, case .undecided(let reason) = finding.readiness { return .hold(reason) }
+      return .report("no rule names this drift")
+    }
     switch rule.remedy {
     case .report: return .report("rule “\(rule.name)” says so")
     case .hold: return .hold("rule “\(rule.name)” says to wait for a person")
@@ -81,8 +111,17 @@ package enum Planner {
 }
 
 extension Observation {
-  /// As if there were no escrow: a policy that keeps none must not act on what an earlier one kept.
-  fileprivate var withoutEscrow: Observation {
+  /// As if there were nothing but what the policy wants passwords to come from: one that keeps no escrow must not act on
+  /// what an earlier one kept.
+  fileprivate func restricted(to store: Policy.EscrowStore) -> Observation {
+    guard case .machine(var machine) = self, !store.takesCredential else {
+      return store == .none ? withoutEscrow : self
+    }
+    machine.provisioned = .absent
+    return store == .none ? Observation.machine(machine).withoutEscrow : .machine(machine)
+  }
+
+  private var withoutEscrow: Observation {
     switch self {
     case .machine(var machine):
       machine.escrow = .absent
@@ -111,6 +150,8 @@ extension Finding.Wait {
     case .holdOff: "too soon after a start, a reload, a clock jump or a datastore restore"
     case .budget: "the budget is spent"
     case .condition: "the rule's condition is not met"
+    case .server: "the agent asks again by itself once the server answers"
+    case .refusals: "one refusal is no pattern; the agent asks again within seconds"
     }
   }
 }

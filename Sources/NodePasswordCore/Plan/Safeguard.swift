@@ -5,12 +5,17 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
   case here
   case holdOff = "hold-off"
   case live
+  case serverRole = "server-role"
+  case unit
   case budget
 
   private static let notLive = "the Node is not live: its heartbeat has stopped"
 
   /// How soon to look for the heartbeat again. Leases are renewed every ten seconds.
   package static let heartbeatInterval = Duration.seconds(5)
+
+  /// How often the agent must have been refused in a row.
+  static let refusalsBeforeRestart = 3
 
   /// - Parameter isCounted: the budget was spent on this very act already.
   package static func veto(
@@ -30,10 +35,28 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
       guard circumstances.policy.mode == .observe else { return nil }
       return .report("observe mode: would do \(action.word)")
     case .budget: return budgetObjection(action, circumstances)
+    case .serverRole:
+      guard action.restartsAgent, circumstances.installation?.hasServerRole != false else { return nil }
+      return .hold("on a server the agent's unit is the control plane; restart it yourself")
+    case .unit:
+      guard action.restartsAgent, case .machine(let machine) = observation else { return nil }
+      return unitObjection(machine, circumstances)
     case .collision, .here, .holdOff, .live:
       guard action.touchesSecret, case .node(let node) = observation else { return nil }
       return secretObjection(node, circumstances)
     }
+  }
+
+  /// Only a unit that runs and is refused is restarted: one that was stopped was stopped by somebody.
+  private func unitObjection(_ machine: MachineObservation, _ circumstances: Circumstances) -> Decision.Verdict? {
+    guard case .present(let state) = machine.agent.value?.state else { return .hold("the unit's state is not known") }
+    guard [.active, .activating].contains(state.activity) else {
+      return .hold("the unit is \(state.activity.rawValue), and was not started by nodepassd")
+    }
+    guard let refusal = machine.agent.value?.refusal.value, refusal.count < Self.refusalsBeforeRestart else {
+      return nil
+    }
+    return .wait(.refusals, until: refusal.lastSeen + Refusal.standing, Finding.Wait.refusals.explanation)
   }
 
   private func secretObjection(_ observation: NodeObservation, _ circumstances: Circumstances) -> Decision.Verdict? {
@@ -60,7 +83,7 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
       case .none where circumstances.node.isStillSilent: return .hold(Self.notLive)
       case .none: return .wait(.heartbeat, until: now + Self.heartbeatInterval, Finding.Wait.heartbeat.explanation)
       }
-    case .observeMode, .budget: return nil
+    case .observeMode, .serverRole, .unit, .budget: return nil
     }
   }
 
@@ -91,7 +114,16 @@ extension Action {
   package var touchesSecret: Bool {
     switch self {
     case .replaceSecret, .sealSecret: true
-    case .restorePasswordFile, .tightenPasswordFile, .removePasswordFile, .removeStrayFile, .acceptIntoEscrow: false
+    case .restorePasswordFile, .putBackDisplaced, .tightenPasswordFile, .removePasswordFile, .removeStrayFile,
+      .acceptIntoEscrow, .restartAgent, .useNodeID, .probe:
+      false
+    }
+  }
+
+  package var restartsAgent: Bool {
+    switch self {
+    case .restartAgent, .useNodeID: true
+    default: false
     }
   }
 }

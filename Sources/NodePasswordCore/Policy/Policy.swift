@@ -12,6 +12,27 @@ package struct Policy: Hashable, Sendable {
     case file
     case credential
     case derived
+
+    /// A provisioner's password is looked for.
+    package var takesCredential: Bool { self == .credential || self == .derived }
+  }
+
+  /// How the escrow's file is protected beyond its mode.
+  package enum Seal: String, CaseIterable, Hashable, Sendable, Codable {
+    /// By this machine's TPM2: worthless without it.
+    case tpm2
+    /// By the key that `systemd-creds setup` makes on this machine's disk: worthless on another machine.
+    case host
+    /// Readable by whoever may read root's files.
+    case plain
+  }
+
+  /// When the daemon itself may ask the supervisor whether it would accept the password. A probe is not read-only: where
+  /// there is no Secret it makes one (k3s-facts 6.1).
+  package enum Probe: String, CaseIterable, Hashable, Sendable, Codable {
+    case never
+    case afterHeal = "after-heal"
+    case whenRefused = "when-refused"
   }
 
   package static let apiVersion = "nodepassd.io/v1"
@@ -21,6 +42,9 @@ package struct Policy: Hashable, Sendable {
 
   package var mode = Mode.enforce
   package var escrow = EscrowStore.file
+  /// In order of preference; the first that this machine can do. A later one is a fallback, and is said aloud.
+  package var seals = [Seal.plain]
+  package var probe = Probe.never
   package var rules = Rule.defaults
   package var limits = Limits()
   package var timing = Timing()

@@ -10,6 +10,7 @@ package enum PolicyValidator {
         names[rule.name] = rule.origin
       }
       found += remedyDiagnostics(rule)
+      found += serverDiagnostics(rule)
       found += conditionDiagnostics(rule)
       found += shadowDiagnostics(rule, after: policy.rules[..<index])
     }
@@ -29,6 +30,17 @@ package enum PolicyValidator {
         "rule “\(rule.name)” asks for \(rule.remedy.rawValue) on \(drift.rawValue), which is no remedy for it; "
           + "choose from: \(allowed)")
     }
+  }
+
+  /// Where the agent's unit is the control plane, neither is ever done (design 5); a rule that asks for it contradicts itself.
+  private static func serverDiagnostics(_ rule: Rule) -> [PolicyDiagnostic] {
+    guard rule.remedy.restartsAgent, rule.nodes.roles.contains(where: { $0 != .worker }) else { return [] }
+    return [
+      PolicyDiagnostic(
+        rule.origin,
+        "rule “\(rule.name)” asks for \(rule.remedy.rawValue) on servers, where the agent's unit is the control plane; "
+          + "say `roles: [worker]`, or `do: report`")
+    ]
   }
 
   private static func conditionDiagnostics(_ rule: Rule) -> [PolicyDiagnostic] {
@@ -58,14 +70,17 @@ package enum PolicyValidator {
 
   /// A rule that an earlier one hides for all its drift is never reached.
   private static func shadowDiagnostics(_ rule: Rule, after earlier: ArraySlice<Rule>) -> [PolicyDiagnostic] {
-    var hidden = Set<Drift>()
-    for other in earlier where other.nodes.matchesEveryNode || other.nodes == rule.nodes {
-      hidden.formUnion(other.drift)
+    let rivals = earlier.filter { other in
+      (other.nodes.matchesEveryNode || other.nodes == rule.nodes) && other.drift.contains(where: rule.drift.contains)
     }
+    let hidden = Set(rivals.flatMap(\.drift))
     guard !rule.drift.isEmpty, rule.drift.allSatisfy(hidden.contains) else { return [] }
+    let names = rivals.map { "“\($0.name)” (\($0.origin))" }.joined(separator: ", ")
     return [
       PolicyDiagnostic(
-        rule.origin, "rule “\(rule.name)” is never reached: earlier rules take all its drift for the same nodes")
+        rule.origin,
+        "rule “\(rule.name)” is never reached: \(names) takes all its drift for the same nodes before; "
+          + "change that rule instead")
     ]
   }
 }

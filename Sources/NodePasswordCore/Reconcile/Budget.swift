@@ -26,6 +26,8 @@ package struct Budget: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
     /// Acts on this machine's own files.
     case local
+    /// Restarts of the agent's unit.
+    case unit
     /// Replacing or resetting one Node's Secret.
     case node(NodeName)
     /// Any other change of one Secret.

@@ -9,6 +9,10 @@ package enum Event: Hashable, Sendable {
   /// The act is in the durable log, or could not be written there.
   case counted(PassID, step: Int, Obstacle?)
   case performed(PassID, step: Int, Outcome)
+  /// Whoever carries out an act has something to tell besides its outcome.
+  case noted(Record)
+  /// An alert's unit has ended, or could not be started.
+  case alertEnded(Obstacle?)
   /// The timer went off.
   case timeCame
   case reloadAsked
@@ -35,11 +39,16 @@ package enum Command: Hashable, Sendable {
   /// Close an intent in the durable log; if that fails the intent runs out by itself.
   case close(Act)
   case record(Record)
+  /// Start an instance of this template unit for the record.
+  case alert(Record, template: String)
   case publish(StatusReport)
   /// `nil`: none is needed.
   case setTimer(Moment?)
   case tell(ServiceState)
   case watchFiles(Installation?)
+  /// The journal of this unit; `nil`: none.
+  case followJournal(String?)
+  case preferSeals([Policy.Seal])
   /// The Secret of this name; `nil`: none.
   case watchSecret(String?)
   case exit(Int32)

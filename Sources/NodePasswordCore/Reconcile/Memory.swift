@@ -21,6 +21,16 @@ package struct MachineMemory: Hashable, Sendable {
 
   /// Times of files from before and after do not compare any more.
   package var hasClockJumped = false
+  /// When both certificates were last seen to have been replaced: what the agent was refused for before is over.
+  package var acceptedAt: Moment?
+  /// The agent's process as last seen, and since when it is another than before: an earlier one's refusals are over.
+  package var agentPID: Int32?
+  package var agentChangedAt: Moment?
+  /// The file that a probe was refused for, and when a probe was last asked for.
+  package var refusedByProbe: FileIdentity?
+  package var probedAt: Moment?
+  /// A heal put this file there, and the policy wants to know whether the server would accept it.
+  package var probeWanted: FileIdentity?
 
   package struct Baseline: Hashable, Sendable {
     package var file: FileIdentity
@@ -34,7 +44,33 @@ package struct MachineMemory: Hashable, Sendable {
   package mutating func note(_ observation: MachineObservation, at now: Moment) {
     file = Self.sighting(of: observation.passwordFile.value?.identity, before: file, now)
     stray = Self.sighting(of: observation.strayFile.value, before: stray, now)
-    noteCertificates(observation)
+    if file?.identity != refusedByProbe { refusedByProbe = nil }
+    noteCertificates(observation, now)
+    noteAgent(observation.agent.value?.state?.value, now)
+  }
+
+  private mutating func noteAgent(_ state: UnitState?, _ now: Moment) {
+    guard let state else { return }
+    if let agentPID, agentPID != state.mainPID { agentChangedAt = now }
+    agentPID = state.mainPID
+  }
+
+  // MARK: Refusals
+
+  /// A line that comes so soon after the file changed may still be about what was in it before: the agent reads the file,
+  /// then waits for the answer.
+  package static let answerTime = Duration.seconds(3)
+
+  /// The agent is being refused now: recently, in its present run, and not accepted since.
+  package func stands(_ refusal: Refusal, at now: Moment) -> Bool {
+    guard refusal.stands(at: now) else { return false }
+    return [acceptedAt, agentChangedAt].allSatisfy { moment in moment.map { refusal.lastSeen > $0 } ?? true }
+  }
+
+  /// The password file was what it is now when the agent was refused.
+  package func concernsFile(_ refusal: Refusal) -> Bool {
+    guard let file else { return false }
+    return refusal.firstSeen >= file.since || refusal.lastSeen >= file.since + Self.answerTime
   }
 
   /// After a clock step no order of file times means anything any more (law L6).
@@ -50,7 +86,7 @@ package struct MachineMemory: Hashable, Sendable {
   }
 
   /// Law L6: both certificates replaced while the password file stayed the same file.
-  private mutating func noteCertificates(_ observation: MachineObservation) {
+  private mutating func noteCertificates(_ observation: MachineObservation, _ now: Moment) {
     guard case .present(let facts) = observation.passwordFile, case .wellFormed = facts.shape else {
       provenFile = nil
       return
@@ -65,7 +101,10 @@ package struct MachineMemory: Hashable, Sendable {
     }
     guard let pair else { return }
     let isProven = last.certificates.map(pair.replaces) ?? (!hasClockJumped && pair.isYounger(than: facts.identity))
-    if isProven { provenFile = facts.identity }
+    if isProven {
+      provenFile = facts.identity
+      acceptedAt = now
+    }
     if isProven || last.certificates == nil { baseline?.certificates = pair }
   }
 }

@@ -75,11 +75,15 @@ extension Reconciler {
       subjects[subject]?.phase = .idle
       return finishStop()
     }
+    if case .probe = progress.action {
+      machineMemory.probedAt = now.monotonic
+      machineMemory.probeWanted = nil
+    }
     switch outcome {
-    case .done where !progress.isLast:
+    case .done where !progress.isLast, .answered where !progress.isLast:
       subjects[subject]?.surprises = 0
       take(progress.next, subject, pass, now)
-    case .done:
+    case .done, .answered:
       subjects[subject]?.surprises = 0
       subjects[subject]?.cause = .verification
       look(subject, now)
@@ -95,7 +99,7 @@ extension Reconciler {
     case .lostRace:
       collisionUntil = now.monotonic + Self.collisionPause
       look(subject, now)
-    case .failed where progress.action.budget == nil && !progress.isLast:
+    case .failed where progress.action.isUpkeep && !progress.isLast:
       // An escrow that cannot be written is no reason to leave the drift behind it alone.
       take(progress.next, subject, pass, now)
     case .failed(let obstacle), .refused(let obstacle):

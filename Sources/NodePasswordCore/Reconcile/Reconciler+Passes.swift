@@ -127,6 +127,7 @@ extension Reconciler {
   private mutating func followInstallation(_ seen: MachineObservation, _ now: Now) {
     if case .unknown = seen.installation { return }
     let installation = seen.installation.value
+    followUnit(of: installation)
     if installation != watchedInstallation {
       watchedInstallation = installation
       emit(.watchFiles(installation))
@@ -193,6 +194,10 @@ extension Reconciler {
     guard let policy, var state = subjects[subject] else { return }
     let plan = Planner.plan(for: observation, circumstances(policy, now))
     recordObstacles(&state, observation)
+    if case .machine(let seen) = observation {
+      recordRefusal(seen, pass, plan.decisions, now)
+      recordCredentialConflict(seen)
+    }
     noteHeals(&state, subject, plan, observation, pass, now)
     // A look that could not see something says nothing about it: what was known stays known (law L3).
     let unseen = state.decisions.filter { before in
@@ -260,7 +265,8 @@ extension Observation {
       [
         machine.installation.obstacle, machine.installation.value?.effectiveName.obstacle,
         machine.installation.value?.identity.hardware.obstacle, machine.passwordFile.obstacle,
-        machine.strayFile.obstacle, machine.escrow.obstacle, machine.certificates.obstacle,
+        machine.strayFile.obstacle, machine.escrowObstacle, machine.certificates.obstacle, machine.refusalObstacle,
+        machine.provisioned.obstacle,
       ].compactMap { $0 }
     case .node(let node):
       [
@@ -268,6 +274,19 @@ extension Observation {
         node.verdictObstacle,
       ].compactMap { $0 }
     }
+  }
+}
+
+extension MachineObservation {
+  /// What is known to be another machine's could be seen well enough.
+  fileprivate var escrowObstacle: Obstacle? { escrow.obstacle.flatMap { $0.kind == .foreign ? nil : $0 } }
+
+  /// A machine whose agent writes no journal is as it is: `status` says so, and nothing is tried again.
+  fileprivate var refusalObstacle: Obstacle? {
+    guard let obstacle = agent.obstacle ?? agent.value?.refusal.obstacle ?? agent.value?.state?.obstacle else {
+      return nil
+    }
+    return obstacle.kind == .notConfigured ? nil : obstacle
   }
 }
 

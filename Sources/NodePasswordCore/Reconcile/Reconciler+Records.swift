@@ -4,6 +4,7 @@ extension Reconciler {
     var fields = more
     fields[.subject] = subject.description
     fields[.pass] = pass.description
+    fields[.objectPID] = objectPID(subject)
     if let name = machine?.installation.value?.effectiveName.value { fields[.node] = name.rawValue }
     return fields
   }
@@ -34,9 +35,14 @@ extension Reconciler {
     }
     state.isTrustedLinkTold = isLink
     let isForeign =
-      machine.escrow.value.map { $0.hasAccepted && [.anotherMachine, .anotherNode].contains($0.owner) } ?? false
+      machine.escrow.obstacle?.kind == .foreign
+      || machine.escrow.value.map { $0.hasAccepted && [.anotherMachine, .anotherNode].contains($0.owner) } ?? false
     if isForeign, !state.isForeignEscrowTold {
-      emit(.record(Record(.escrowForeign, [.reason: machine.escrow.value?.owner.rawValue ?? ""])))
+      emit(
+        .record(
+          Record(
+            .escrowForeign, [.reason: machine.escrow.value?.owner.rawValue ?? EscrowFacts.Owner.anotherMachine.rawValue]
+          )))
     }
     state.isForeignEscrowTold = isForeign
   }
@@ -75,13 +81,18 @@ extension Reconciler {
 
   private func decisionRecord(_ decision: Decision, _ subject: Subject, _ pass: PassID) -> Record? {
     let kind: RecordKind
+    var priority: Priority?
     switch decision.verdict {
     case .act: kind = .planned
     case .hold: kind = .held
-    case .report: kind = .reported
+    case .report:
+      kind = .reported
+      // What no rule names was nobody's decision.
+      if decision.rule == nil { priority = .error }
     case .wait(let wait, _, _):
       guard wait != .settle else { return nil }
       kind = .held
+      priority = wait == .budget ? .warning : .info
     }
     var more: [RecordField: String] = [
       .drift: decision.finding.drift.rawValue, .decision: decision.word, .reason: decision.reason,
@@ -92,8 +103,7 @@ extension Reconciler {
       more[.secretUID] = old.uid
     }
     more[.advice] = Advice.advice(for: decision)
-    var priority: Priority?
-    if case .wait = decision.verdict { priority = .info }
+    more[.refusal] = decision.finding.diagnosis?.rawValue
     return Record(kind, priority: priority, fields(subject, pass, more))
   }
 
@@ -119,6 +129,10 @@ extension Reconciler {
         more[.outcome] = "done"
         emit(.record(Record(.acted, fields(subject, pass, more))))
       }
+    case .answered(let answer):
+      count("acts-done")
+      state.lastFailure = nil
+      noteProbe(action, answer, subject, pass, now)
     case .surprised(let reason):
       count("acts-surprised")
       more[.outcome] = "surprised"
@@ -141,7 +155,11 @@ extension Reconciler {
   private mutating func noteDone(
     _ action: Action, _ drift: Drift?, _ pass: PassID, _ state: inout SubjectState, _ now: Now
   ) {
-    if case .acceptIntoEscrow = action { machineMemory.provenFile = nil }
+    switch action {
+    case .acceptIntoEscrow: machineMemory.provenFile = nil
+    case .restartAgent, .useNodeID: machineMemory.agentChangedAt = now.monotonic
+    default: break
+    }
     guard let drift else { return }
     state.unverified.removeAll { $0.drift == drift }
     state.unverified.append(SubjectState.Heal(drift: drift, action: action, pass: pass, at: now.monotonic))
@@ -157,9 +175,19 @@ extension Reconciler {
     _ now: Now
   ) {
     let drifts = Set(plan.decisions.map(\.finding.drift))
-    let isGone = { (heal: SubjectState.Heal) in !drifts.contains(heal.drift) && observation.canTell(heal.drift) }
+    let acceptedAt = machineMemory.acceptedAt
+    let isGone = { (heal: SubjectState.Heal) in
+      // A unit that was just restarted has not been refused yet.
+      let isTooSoon = heal.action.restartsAgent && now.monotonic - heal.at <= Refusal.standing
+      let isAccepted = acceptedAt.map { $0 > heal.at } ?? false
+      return !drifts.contains(heal.drift) && observation.canTell(heal.drift) && (!isTooSoon || isAccepted)
+    }
     for heal in state.unverified where isGone(heal) {
       count("heals")
+      if wantsProbe(heal), case .machine(let machine) = observation {
+        machineMemory.probeWanted = machine.passwordFile.value?.identity
+        state.isDirty = true
+      }
       state.lastHeal = now.wall
       state.justHealed.insert(heal.drift)
       emit(
@@ -177,6 +205,10 @@ extension Reconciler {
     // What may still be K3s at work (a Secret between two hands) is no collision.
     let settled = plan.decisions.filter(\.isWorthTelling).map(\.finding.drift)
     noteCollision(&state, subject, Set(settled), pass, now)
+  }
+
+  private func wantsProbe(_ heal: SubjectState.Heal) -> Bool {
+    if case .restorePasswordFile = heal.action { policy?.probe == .afterHeal } else { false }
   }
 
   private mutating func noteCollision(

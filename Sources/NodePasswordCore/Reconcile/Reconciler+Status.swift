@@ -12,6 +12,11 @@ extension Reconciler {
     if var last = lastReport {
       last.publishedAt = report.publishedAt
       last.counters = report.counters
+      // The two clocks drift apart by nanoseconds.
+      if last.watched?.file == report.watched?.file {
+        last.watched?.since = report.watched?.since ?? now.wall
+        last.watched?.acceptedAt = report.watched?.acceptedAt
+      }
       for index in last.subjects.indices where index < report.subjects.count {
         last.subjects[index].lastLook = report.subjects[index].lastLook
       }
@@ -29,7 +34,15 @@ extension Reconciler {
       version: configuration.version, pid: configuration.pid, publishedAt: now.wall, startedAt: startedAt,
       node: machine?.installation.value?.effectiveName.value?.rawValue, mode: policy?.mode ?? .observe,
       policyOrigin: policyOrigin, verdict: Self.verdict(of: entries, conditions), conditions: conditions,
-      subjects: entries, counters: counters, pauses: pauses(now))
+      subjects: entries, counters: counters, pauses: pauses(now), watched: watched(now))
+  }
+
+  private func watched(_ now: Now) -> StatusReport.Watched? {
+    guard let file = machineMemory.file else { return nil }
+    func wall(_ moment: Moment) -> WallTime { now.wall + (moment - now.monotonic) }
+    return StatusReport.Watched(
+      file: file.identity, since: wall(file.since), isProven: machineMemory.provenFile == file.identity,
+      acceptedAt: machineMemory.acceptedAt.map(wall))
   }
 
   /// What stands in the way of the daemon itself needs a person as much as drift does.
@@ -61,7 +74,8 @@ extension Reconciler {
         rule: decision.rule.map { "\($0.name) (\($0.origin))" }, reason: decision.reason)
     }
     let verdict: StatusReport.Verdict
-    if state.decisions.contains(where: \.needsPerson) || state.isForeignEscrowTold {
+    let isConflict = subject == .machine && isCredentialConflictTold
+    if state.decisions.contains(where: \.needsPerson) || state.isForeignEscrowTold || isConflict {
       verdict = .needsPerson
     } else if !state.decisions.isEmpty {
       verdict = .beingHandled
@@ -80,6 +94,7 @@ extension Reconciler {
   private func conditions(_ now: Now) -> [StatusReport.Condition] {
     var conditions = [policyCondition, passwordFileCondition, escrowCondition]
     if let clusterCondition { conditions.append(clusterCondition) }
+    if let journalCondition { conditions.append(journalCondition) }
     conditions += [watchCondition, budgetCondition(now), actLogCondition]
     return conditions
   }
@@ -124,6 +139,23 @@ extension Reconciler {
       return StatusReport.Condition(.clusterReachable, .yes)
     }
     return StatusReport.Condition(.clusterReachable, .no, reason: Self.reason(obstacle))
+  }
+
+  /// `nil` where no agent runs.
+  private var journalCondition: StatusReport.Condition? {
+    guard let installation = machine?.installation.value, installation.hasAgentRole else { return nil }
+    func no(_ reason: String) -> StatusReport.Condition {
+      StatusReport.Condition(.refusalsVisible, .no, reason: "\(reason); refused joins are not seen here")
+    }
+    guard installation.unit != nil else { return no("no unit starts the agent") }
+    if installation.logsToJournal == .present(false) { return no("the agent does not log to the journal") }
+    switch machine?.agent {
+    case .present(let agent):
+      guard let obstacle = agent.refusal.obstacle else { return StatusReport.Condition(.refusalsVisible, .yes) }
+      return no(Self.reason(obstacle))
+    case .unknown(let obstacle): return no(Self.reason(obstacle))
+    case .absent, nil: return StatusReport.Condition(.refusalsVisible, .unknown, reason: "not looked at yet")
+    }
   }
 
   private var watchCondition: StatusReport.Condition {

@@ -47,6 +47,10 @@ package struct Reconciler: Sendable {
   var watchProblem = false
   var watchedInstallation: Installation?
   var watchedSecret: String?
+  var followedUnit: String?
+  var alarms = AlarmGate()
+  var diagnosis: RefusalDiagnosis?
+  var isCredentialConflictTold = false
   var lastReport: StatusReport?
   var lastStatusLine = ""
   package var timer: Moment?
@@ -68,13 +72,15 @@ package struct Reconciler: Sendable {
     case .observed(let pass, let observation): observed(pass, observation, now)
     case .counted(let pass, let step, let obstacle): counted(pass, step, obstacle, now)
     case .performed(let pass, let step, let outcome): performed(pass, step, outcome, now)
+    case .noted(let record): emit(.record(record))
+    case .alertEnded(let obstacle): alertEnded(obstacle)
     case .timeCame: timer = nil
     case .reloadAsked: reload(now)
     case .stopAsked: stop(now)
     }
     runDue(now)
     armTimer(now)
-    return commands
+    return policy.map { alarms.raise(for: commands, $0.alerts, at: now) } ?? commands
   }
 
   mutating func emit(_ command: Command) { commands.append(command) }
@@ -149,6 +155,7 @@ package struct Reconciler: Sendable {
     policy = accepted
     policyOrigin = origin
     policyGeneration += 1
+    emit(.preferSeals(accepted.seals))
     holdOff(now)
     guard areActsLoaded else { return }
     for subject in subjects.keys.sorted() { wake(subject, .reload, now) }

@@ -8,6 +8,8 @@ package enum WakeCause: String, CaseIterable, Hashable, Sendable {
   case secretChanged = "secret-changed"
   case apiConnected = "api-connected"
   case apiLost = "api-lost"
+  /// The agent's unit said something about joining.
+  case agentSpoke = "agent-spoke"
   case resync
   case retry
   case verification

@@ -3,8 +3,15 @@ package enum Advice {
   package static let collision =
     "find the other machine that uses this node name and rename it, or set `with-node-id: true` there; see `nodepassd explain`"
 
+  package static let credential =
+    "find out which is right; `nodepassd escrow show` tells whose the escrow is. To use the provisioner's: stop nodepassd, "
+    + "`nodepassd escrow forget`, remove the password file, start nodepassd"
+
+  package static let alert = "see `systemctl status` of the unit that is named, and its journal"
+
   package static func advice(for decision: Decision) -> String {
-    switch decision.verdict {
+    if let diagnosis = decision.finding.diagnosis, !decision.isAct { return advice(for: diagnosis) }
+    return switch decision.verdict {
     case .act: "nothing while nodepassd runs: it heals this"
     case .wait(let wait, _, _): advice(for: wait)
     case .report: "allow a remedy in the policy, or mend it by hand; `nodepassd explain` shows the facts"
@@ -14,8 +21,39 @@ package enum Advice {
 
   private static func advice(for wait: Finding.Wait) -> String {
     switch wait {
-    case .settle, .verdict, .heartbeat, .holdOff, .condition: "nothing yet; it is looked at again by itself"
+    case .settle, .verdict, .heartbeat, .holdOff, .condition, .server, .refusals:
+      "nothing yet; it is looked at again by itself"
     case .budget: "find out what keeps changing it; acting goes on when the budget has room again"
+    }
+  }
+
+  /// What a person can do about a refused agent (k3s-facts 6.2), unless nodepassd is about to.
+  package static func advice(for diagnosis: RefusalDiagnosis, _ decisions: [Decision]) -> String {
+    decisions.contains { $0.isAct && $0.finding.drift != .passwordFileExposed }
+      ? "nothing while nodepassd runs: it heals this" : advice(for: diagnosis)
+  }
+
+  static func advice(for diagnosis: RefusalDiagnosis) -> String {
+    switch diagnosis {
+    case .password:
+      "put the accepted password back into the password file; where it is lost for good, make sure that no other machine uses "
+        + "this name, then delete this node's node-password Secret by name (servers before 1.26.6 also answer 403 when the "
+        + "Secret could not be read or made: see the server's journal)"
+    case .nameTaken:
+      "if another machine uses this name, give one of them a name of its own, or set `with-node-id: true` here. If this machine "
+        + "was rebuilt or the datastore restored, delete this node's node-password Secret by name once no other machine uses "
+        + "the name; the agent joins by itself within seconds"
+    case .emptyPassword:
+      "put the password back, or remove the file and delete this node's node-password Secret by name: the agent then makes a new one"
+    case .malformedPassword: "put one line with the password into the file, or remove it"
+    case .token:
+      "compare the agent's token (`token`, `token-file`, K3S_TOKEN) with /var/lib/rancher/k3s/server/token on a server; then restart the agent, "
+        + "which reads its configuration only at its start"
+    case .nodeDeleted:
+      "if the Node was deleted on purpose, stop the agent here. Else give the agent a valid token and restart it"
+    case .staleCertificate:
+      "remove client-kubelet.crt and client-kubelet.key from the agent's directory; the agent then falls back to its token"
+    case .serverNotReady: "nothing yet; see the server's journal if it stays so"
     }
   }
 
@@ -28,6 +66,8 @@ package enum Advice {
     case .passwordFileResurrected: "compare node-password.txt with the password file, and remove the one that is wrong"
     case .secretMissing, .secretMismatch, .secretMalformed, .secretMutable:
       "make sure that this Node is this machine and is healthy, then delete its node-password Secret by name; the agent makes a new one at its next start"
+    case .nodeNameChanged:
+      "if the rename is meant, delete the old Node after the new one has joined; else put the name or the `id` file back"
     default: "look at `nodepassd explain`"
     }
   }
@@ -47,6 +87,9 @@ package enum Advice {
     case .conflict: "nothing; it is looked at again by itself"
     case .notConfigured: "nothing, if this machine is no server; else check that the kubeconfig exists"
     case .busy: "nothing; it is tried again by itself"
+    case .foreign: "if this machine is a clone, give it a node name of its own; see `nodepassd escrow forget`"
+    case .sealed:
+      "check the TPM and /var/lib/systemd/credential.secret; `systemd-creds has-tpm2` and `nodepassd escrow show` tell more"
     }
   }
 }

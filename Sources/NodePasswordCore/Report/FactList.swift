@@ -2,12 +2,12 @@
 package enum FactList {
   package static func facts(of observation: Observation, _ circumstances: Circumstances) -> [Explanation.Fact] {
     switch observation {
-    case .machine(let machine): facts(of: machine)
+    case .machine(let machine): facts(of: machine, circumstances)
     case .node(let node): facts(of: node, circumstances)
     }
   }
 
-  private static func facts(of machine: MachineObservation) -> [Explanation.Fact] {
+  private static func facts(of machine: MachineObservation, _ circumstances: Circumstances) -> [Explanation.Fact] {
     var facts: [Explanation.Fact] = []
     func add(_ name: String, _ value: String) { facts.append(Explanation.Fact(name, value)) }
     switch machine.installation {
@@ -26,6 +26,12 @@ package enum FactList {
     add("node-password.txt", word(machine.strayFile, absent: "none") { _ in "present" })
     add("escrow", word(machine.escrow, absent: "empty", escrow))
     add("certificates", word(machine.certificates, absent: "none") { _ in "present" })
+    if case .absent = machine.provisioned {
+    } else {
+      add("provisioner's password", word(machine.provisioned, absent: "none", provisioned))
+    }
+    add("agent's unit", word(machine.agent, absent: "none", agent))
+    add("agent refused", refusal(machine, circumstances))
     return facts
   }
 
@@ -68,10 +74,36 @@ package enum FactList {
     return words.joined(separator: ", ")
   }
 
+  private static func provisioned(_ facts: ProvisionedFacts) -> String {
+    if facts.contradictsEscrow { return "another than the accepted one in escrow" }
+    return facts.isInFile ? "is in the password file" : "is not in the password file"
+  }
+
+  private static func agent(_ facts: AgentFacts) -> String {
+    guard case .present(let state) = facts.state else { return facts.unit }
+    let process = state.mainPID.map { "process \($0)" } ?? "no process"
+    return "\(facts.unit), \(state.activity.rawValue), \(process)"
+  }
+
+  private static func refusal(_ machine: MachineObservation, _ circumstances: Circumstances) -> String {
+    let now = circumstances.now.monotonic
+    guard let agent = machine.agent.value else { return "unknown: no unit to ask" }
+    switch agent.refusal {
+    case .unknown(let obstacle): return "unknown: \(obstacle)"
+    case .absent: return "no"
+    case .present(let refusal):
+      guard let diagnosis = RefusalDiagnosis.diagnose(machine, circumstances.machine, at: now) else { return "not now" }
+      return
+        "\(diagnosis.rawValue), \(refusal.count) times in a row, last \((now - refusal.lastSeen).roundedToSeconds) ago"
+    }
+  }
+
   private static func escrow(_ facts: EscrowFacts) -> String {
     guard facts.hasAccepted else { return "holds no accepted password" }
     let owner = facts.owner == .thisMachine ? "" : ", of \(facts.owner.rawValue)"
-    return "holds the accepted password\(owner), confirmed \(facts.confirmations) times, \(facts.candidates) candidates"
+    let refused = facts.isRefused ? ", refused by the server since" : ""
+    return
+      "holds the accepted password\(owner), confirmed \(facts.confirmations) times\(refused), \(facts.candidates) candidates"
   }
 
   private static func secret(_ facts: SecretFacts) -> String {

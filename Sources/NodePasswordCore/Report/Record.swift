@@ -33,6 +33,15 @@ package enum RecordField: String, CaseIterable, Hashable, Sendable {
   case policy = "POLICY"
   case diagnostic = "DIAGNOSTIC"
   case duration = "DURATION_USEC"
+  case refusal = "REFUSAL"
+  case status = "STATUS"
+  case seal = "SEAL"
+  case unit = "UNIT"
+  /// Of an alarm: what its alert unit's instance is called.
+  case id = "ID"
+  /// The refused agent's main process. In the journal it is called `OBJECT_PID`, so that the entry stands beside the agent's
+  /// own (systemd.journal-fields(7)).
+  case objectPID = "OBJECT_PID"
 }
 
 /// Every kind of record there is. Each has one message ID, one constant message and one catalog entry.
@@ -60,6 +69,20 @@ package enum RecordKind: String, CaseIterable, Hashable, Sendable {
   case datastoreWentBack = "datastore-went-back"
   case actLogDamaged = "act-log-damaged"
   case frozen
+  case refusedPassword = "refused-password"
+  case refusedNameTaken = "refused-name-taken"
+  case refusedEmptyPassword = "refused-empty-password"
+  case refusedMalformedPassword = "refused-malformed-password"
+  case refusedToken = "refused-token"
+  case refusedNodeDeleted = "refused-node-deleted"
+  case refusedStaleCertificate = "refused-stale-certificate"
+  case agentWaiting = "agent-waiting"
+  case agentAdmitted = "agent-admitted"
+  case credentialConflict = "credential-conflict"
+  case sealFallback = "seal-fallback"
+  case probed
+  case alertFailed = "alert-failed"
+  case alertsSuppressed = "alerts-suppressed"
 }
 
 extension RecordKind {
@@ -89,6 +112,20 @@ extension RecordKind {
     case .datastoreWentBack: "f1def59cb2314409ad13a73f323ab95e"
     case .actLogDamaged: "d4ba635a81af4603a2f61d28607489fe"
     case .frozen: "877dd11967c840d9a4256fdf1ada15ac"
+    case .refusedPassword: "19274b814f73499ba14445baf75de23e"
+    case .refusedNameTaken: "7075737983734c2d93ea4da096816c4b"
+    case .refusedEmptyPassword: "c667b21e8c444361a5dc05967b1fe693"
+    case .refusedMalformedPassword: "aa3a538f30e0403a9053642db60595a3"
+    case .refusedToken: "6747bc15b5db4cfc9e5d379cb746fcd5"
+    case .refusedNodeDeleted: "e6cd113f304643448027111045e86004"
+    case .refusedStaleCertificate: "26b791b19b7e45b196d496352bbfc957"
+    case .agentWaiting: "74f0f431f04c4198b8a941f66522bf92"
+    case .agentAdmitted: "3b2be5224ffa410d9ff217805367198e"
+    case .credentialConflict: "1c3414232ad24bdbbdbc1f96e9afbdda"
+    case .sealFallback: "a9b3efc9ca5a4c028d7d5bd1aed39686"
+    case .probed: "3d2142891ea143d99303a6e4fba1764c"
+    case .alertFailed: "7903a9b532cd467c9d63a1a4de0ed928"
+    case .alertsSuppressed: "e24acaa32f0f4238895ddf3787f10015"
     }
   }
 
@@ -118,16 +155,47 @@ extension RecordKind {
     case .datastoreWentBack: "The datastore went back in time; leaving Secrets alone for a while"
     case .actLogDamaged: "The log of acts is damaged; counting budgets as spent"
     case .frozen: "The loop answers no longer"
+    case .refusedPassword:
+      "The agent is refused: the server knows another password for this node name"
+    case .refusedNameTaken:
+      "The agent is refused: another machine may have this node name, or the datastore is an older one"
+    case .refusedEmptyPassword:
+      "The agent is refused: its password file holds nothing"
+    case .refusedMalformedPassword:
+      "The agent cannot ask: its password file holds no password"
+    case .refusedToken:
+      "The agent is refused: the server does not accept its token"
+    case .refusedNodeDeleted:
+      "The agent is refused: its Node was deleted"
+    case .refusedStaleCertificate:
+      "The agent is refused: its Node was deleted, and its old client certificate stands in the way of its token"
+    case .agentWaiting:
+      "The agent waits for the server"
+    case .agentAdmitted:
+      "The agent is no longer refused"
+    case .credentialConflict:
+      "The password that the provisioner brought is not the accepted one; not using it"
+    case .sealFallback:
+      "The escrow could not be sealed as preferred; sealed otherwise"
+    case .probed:
+      "Asked the server whether it would accept the password"
+    case .alertFailed:
+      "Failed to raise an alert"
+    case .alertsSuppressed:
+      "Too many alarms; raising no alerts for a while"
     }
   }
 
   package var priority: Priority {
     switch self {
-    case .started, .stopping, .policyLoaded, .driftGone, .cleared, .trustedLink: .info
-    case .planned: .info
-    case .acted, .healed, .escrowAccepted: .notice
-    case .driftFound, .held, .reported, .obstructed, .clockJumped, .datastoreWentBack, .escrowDamaged: .warning
-    case .policyRejected, .actFailed, .collision, .escrowForeign, .actLogDamaged, .frozen: .error
+    case .started, .stopping, .policyLoaded, .driftGone, .cleared, .trustedLink, .planned, .agentWaiting: .info
+    case .acted, .healed, .escrowAccepted, .agentAdmitted, .probed: .notice
+    case .driftFound, .reported, .obstructed, .clockJumped, .datastoreWentBack, .escrowDamaged, .refusedPassword,
+      .refusedEmptyPassword, .refusedMalformedPassword, .sealFallback, .alertsSuppressed:
+      .warning
+    case .held, .policyRejected, .actFailed, .collision, .escrowForeign, .actLogDamaged, .frozen, .refusedNameTaken,
+      .refusedToken, .refusedNodeDeleted, .refusedStaleCertificate, .credentialConflict, .alertFailed:
+      .error
     }
   }
 }

@@ -24,6 +24,7 @@ package struct StatusReport: Hashable, Sendable, Codable {
       case passwordFileReadable = "password-file-readable"
       case escrowReady = "escrow-ready"
       case clusterReachable = "cluster-reachable"
+      case refusalsVisible = "refusals-visible"
       case watching
       case budgetLeft = "budget-left"
       case actLogWritable = "act-log-writable"
@@ -98,6 +99,24 @@ package struct StatusReport: Hashable, Sendable, Codable {
     }
   }
 
+  /// What only a running daemon knows of the password file, for `explain` to answer as the daemon would.
+  package struct Watched: Hashable, Sendable, Codable {
+    package var file: FileIdentity
+    /// Since when it is this file.
+    package var since: WallTime
+    /// The server was seen to accept it, and the escrow does not know yet.
+    package var isProven: Bool
+    /// What the agent was refused for before is over.
+    package var acceptedAt: WallTime?
+
+    package init(file: FileIdentity, since: WallTime, isProven: Bool, acceptedAt: WallTime?) {
+      self.file = file
+      self.since = since
+      self.isProven = isProven
+      self.acceptedAt = acceptedAt
+    }
+  }
+
   package var version: String
   package var pid: Int32
   package var publishedAt: WallTime
@@ -110,11 +129,12 @@ package struct StatusReport: Hashable, Sendable, Codable {
   package var subjects: [Entry]
   package var counters: [String: Int]
   package var pauses: [Pause]
+  package var watched: Watched?
 
   package init(
     version: String, pid: Int32, publishedAt: WallTime, startedAt: WallTime, node: String?, mode: Policy.Mode,
     policyOrigin: String, verdict: Verdict, conditions: [Condition], subjects: [Entry], counters: [String: Int],
-    pauses: [Pause] = []
+    pauses: [Pause] = [], watched: Watched? = nil
   ) {
     self.version = version
     self.pid = pid
@@ -128,5 +148,6 @@ package struct StatusReport: Hashable, Sendable, Codable {
     self.subjects = subjects
     self.counters = counters
     self.pauses = pauses
+    self.watched = watched
   }
 }

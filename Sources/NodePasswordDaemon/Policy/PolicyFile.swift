@@ -49,6 +49,10 @@ private struct PolicyReader {
     if let store = values["escrow"]?["store"]?.scalar, let known = Policy.EscrowStore(rawValue: store) {
       policy.escrow = known
     }
+    if let seals = values["escrow"]?["seal"]?.sequence {
+      policy.seals = seals.compactMap { $0.scalar.flatMap(Policy.Seal.init) }
+    }
+    if let word = values["probe"]?.scalar, let probe = Policy.Probe(rawValue: word) { policy.probe = probe }
     if let rules = values["rules"] {
       let read = (rules.sequence ?? []).compactMap { rule($0) }
       policy.rules = isDropIn ? policy.rules + read : read
@@ -167,7 +171,8 @@ private struct PolicyReader {
     case .sourceAddress:
       if node.sequence != nil { return items(node, what, PolicyWords.objectionToNetwork) }
       scalar(node, what) { PolicyWords.objection(to: $0, notIn: ["node", "any"]) }
-    case .text, .exactly, .choice, .count, .percent, .duration: scalar(node, what, PolicyWords.checker(of: shape))
+    case .text, .templateUnit, .exactly, .choice, .count, .percent, .duration:
+      scalar(node, what, PolicyWords.checker(of: shape))
     }
   }
 
@@ -179,7 +184,13 @@ private struct PolicyReader {
   private mutating func items(_ node: YAMLNode, _ what: String, _ objection: (String) -> String?) {
     guard let items = node.sequence else { return complain(node.origin, "\(what) must be a list, as in [a, b]") }
     if items.isEmpty { complain(node.origin, "\(what) is an empty list, which matches nothing") }
-    for item in items { scalar(item, what, objection) }
+    var seen: Set<String> = []
+    for item in items {
+      scalar(item, what, objection)
+      if let text = item.scalar, !seen.insert(text).inserted {
+        complain(item.origin, "\(what): `\(text)` stands twice")
+      }
+    }
   }
 
   private mutating func complain(_ origin: Origin, _ message: String) {

@@ -13,6 +13,8 @@ package struct PolicyKey: Sendable {
     case texts
     case choices([String])
     case labels
+    /// `name@.service`, or `none`.
+    case templateUnit
     /// `node`, `any`, or a list of networks.
     case sourceAddress
     case section([PolicyKey])
@@ -87,22 +89,28 @@ package enum PolicySchema {
   ]
 
   static let alerts: [PolicyKey] = [
-    PolicyKey("unit", .text, "The template unit started for an alarm, or none."),
+    PolicyKey("unit", .templateUnit, "The template unit started for an alarm, or none."),
     PolicyKey("from", .choice(Priority.allCases.map(\.word)), "From this level on."),
   ]
 
-  /// Those that this version has. A store that is named and not there would leave nodes without an escrow in silence.
-  private static let escrowStores = [Policy.EscrowStore.none, .file].map(\.rawValue)
+  static let escrow: [PolicyKey] = [
+    PolicyKey(
+      "store", .choice(Policy.EscrowStore.allCases.map(\.rawValue)),
+      "Where a lost password comes from: file; credential or derived (a provisioner's, beside the file); none."),
+    PolicyKey(
+      "seal", .choices(Policy.Seal.allCases.map(\.rawValue)),
+      "How the file is sealed, in order of preference: tpm2, host, plain. What is not named is never fallen back to."),
+  ]
 
   package static let main: [PolicyKey] = [
     PolicyKey("apiVersion", .exactly(Policy.apiVersion), isRequired: true, "The format's version."),
     PolicyKey("kind", .exactly(Policy.kind), isRequired: true, "What this is."),
     PolicyKey("mode", .choice(Policy.Mode.allCases.map(\.rawValue)), "enforce, or observe: decide and record only."),
     PolicyKey(
-      "escrow",
-      .section([
-        PolicyKey("store", .choice(escrowStores), "Where the accepted password is kept.")
-      ]), "The copy that a lost password is restored from."),
+      "escrow", .section(escrow), "The copy that a lost password is restored from."),
+    PolicyKey(
+      "probe", .choice(Policy.Probe.allCases.map(\.rawValue)),
+      "When the daemon may ask the server whether it would accept the password; never changes nothing there."),
     PolicyKey("rules", .sections(rule), "Tried in order; the first that matches is the rule."),
     PolicyKey("limits", .section(limits), "How much may be done in how long."),
     PolicyKey("timing", .section(timing), "How long things take."),
@@ -139,6 +147,8 @@ package enum PolicySchema {
     let duration = "^[0-9]+(ms|s|m|h|d)$"
     switch shape {
     case .text: return "\(indent)\"type\": \"string\""
+    case .templateUnit:
+      return "\(indent)\"type\": \"string\",\n\(indent)\"pattern\": \"^(none|[A-Za-z0-9:_.-]+@\\\\.service)$\""
     case .exactly(let word): return "\(indent)\"const\": \"\(word)\""
     case .choice(let words): return "\(indent)\"enum\": [\(list(words))]"
     case .count(let range):

@@ -42,6 +42,7 @@ enum PolicyWords {
           ? nil : "must be \(range.lowerBound.spelled) to \(range.upperBound.spelled), not \(text)"
       }
     case .text: { $0.isEmpty ? "must not be empty" : nil }
+    case .templateUnit: objectionToTemplate
     case .texts, .choices, .labels, .sourceAddress, .section, .sections: { _ in nil }
     }
   }
@@ -50,6 +51,17 @@ enum PolicyWords {
     if words.contains(word) { return nil }
     if let near = nearest(to: word, in: words) { return "`\(word)` is not known here; did you mean `\(near)`?" }
     return "`\(word)` is not known here; choose from: \(words.joined(separator: ", "))"
+  }
+
+  private static func objectionToTemplate(_ text: String) -> String? {
+    let name = text.hasSuffix("@.service") ? text.dropLast(9) : ""
+    let isPlain =
+      !name.isEmpty && name.utf8.count <= 200
+      && name.allSatisfy { character in
+        character.isASCII && (character.isLetter || character.isNumber || ":_.-".contains(character))
+      }
+    return text == "none" || isPlain
+      ? nil : "must be a template unit, as in nodepassd-alert@.service, or none, not `\(text)`"
   }
 
   static func objectionToNetwork(_ text: String) -> String? {

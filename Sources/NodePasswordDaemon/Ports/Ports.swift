@@ -14,6 +14,12 @@ package struct Ports: Sendable {
   package var journal: any Journal
   package var status: any StatusFile
   package var services: any ServiceManager
+  package var agentJournal: any AgentJournal
+  package var units: any Units
+  package var alerts: any AlertUnits
+  package var credential: any ProvisionedCredential
+  package var agentConfiguration: any AgentConfiguration
+  package var supervisor: any Supervisor
   /// Ends the process with this status, once the daemon has nothing more to do.
   package var exit: @Sendable (Int32) -> Void
 
@@ -21,7 +27,9 @@ package struct Ports: Sendable {
     scheduler: any Scheduler, entropy: any Entropy, machine: any Machine, passwordFiles: any PasswordFiles,
     escrow: any EscrowStore, acts: any ActLog, changes: any ChangeWatch, secrets: any NodePasswordSecrets,
     nodes: any Nodes, derivation: any KeyDerivation, policies: any PolicySource, journal: any Journal,
-    status: any StatusFile, services: any ServiceManager, exit: @escaping @Sendable (Int32) -> Void
+    status: any StatusFile, services: any ServiceManager, agentJournal: any AgentJournal, units: any Units,
+    alerts: any AlertUnits, credential: any ProvisionedCredential, agentConfiguration: any AgentConfiguration,
+    supervisor: any Supervisor, exit: @escaping @Sendable (Int32) -> Void
   ) {
     self.scheduler = scheduler
     self.entropy = entropy
@@ -37,6 +45,12 @@ package struct Ports: Sendable {
     self.journal = journal
     self.status = status
     self.services = services
+    self.agentJournal = agentJournal
+    self.units = units
+    self.alerts = alerts
+    self.credential = credential
+    self.agentConfiguration = agentConfiguration
+    self.supervisor = supervisor
     self.exit = exit
   }
 }

@@ -33,6 +33,22 @@ final class Descriptor {
     open(path, O_RDONLY | O_DIRECTORY, followingLink: true)
   }
 
+  /// Two connected sockets that no other program gets. They do what a pipe does, but are closed on exec from their first
+  /// moment on, and to write to one that nobody reads any more can be an error code instead of a signal.
+  static func pair() -> Result<(Descriptor, Descriptor), SystemError> {
+    var numbers: [Int32] = [-1, -1]
+    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &numbers) == 0 else {
+      return .failure(SystemError(code: errno))
+    }
+    let pair = (Descriptor(numbers[0]), Descriptor(numbers[1]))
+    // Never one of the standard three, which are given to others: a process may have been started without them.
+    guard numbers.contains(where: { $0 <= STDERR_FILENO }) else { return .success(pair) }
+    let moved = numbers.map { fcntl($0, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) }
+    let cause = SystemError(code: errno)
+    let moving = moved.filter { $0 >= 0 }.map { Descriptor($0) }
+    return moving.count == 2 ? .success((moving[0], moving[1])) : .failure(cause)
+  }
+
   /// Opens a directory, making what is missing of it as K3s does, 0755 (k3s-facts 1.1), or as told.
   static func directory(making path: String, mode: mode_t = 0o755) -> Result<Descriptor, SystemError> {
     if case .success(let present) = directory(path) { return .success(present) }

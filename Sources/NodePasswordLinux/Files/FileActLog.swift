@@ -115,6 +115,7 @@ package enum ActLines {
       let (kind, name): (String, String) =
         switch act.kind {
         case .local: ("local", "-")
+        case .unit: ("unit", "-")
         case .node(let node): ("node", node.rawValue)
         case .secret(let secret): ("secret", secret)
         }
@@ -164,6 +165,7 @@ package enum ActLines {
     let kind: Budget.Kind
     switch words[2] {
     case "local": kind = .local
+    case "unit": kind = .unit
     case "node":
       guard let name = NodeName(words[3]) else { return nil }
       kind = .node(name)

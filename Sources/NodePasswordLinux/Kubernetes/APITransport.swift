@@ -159,77 +159,7 @@ final class APITransport: Sendable {
     files.map { FileIdentity(followingLinks: $0) }
   }
 
-  private static func isAddress(_ host: String) -> Bool { (try? SocketAddress(ipAddress: host, port: 0)) != nil }
-}
-
-/// Completes once, whoever comes first: the answer, an error, the deadline.
-private final class Once<Value: Sendable>: Sendable {
-  private struct State {
-    var completion: Completion<Value>?
-    var cleanUp: (@Sendable () -> Void)?
-  }
-
-  private let state: Mutex<State>
-
-  init(_ completion: @escaping Completion<Value>) { state = Mutex(State(completion: completion)) }
-
-  func finally(_ cleanUp: @escaping @Sendable () -> Void) { state.withLock { $0.cleanUp = cleanUp } }
-
-  @Sendable func fail(_ obstacle: Obstacle) { complete(.failure(obstacle)) }
-
-  func complete(_ result: Result<Value, Obstacle>) {
-    let (completion, cleanUp) = state.withLock { state in
-      defer { state = State() }
-      return (state.completion, state.cleanUp)
-    }
-    cleanUp?()
-    completion?(result)
-  }
-}
-
-/// Collects one bounded response.
-private final class ResponseCollector: ChannelInboundHandler, Sendable {
-  typealias InboundIn = HTTPClientResponsePart
-
-  private struct State {
-    var status = 0
-    var body: [UInt8] = []
-  }
-
-  private let limit: Int
-  private let state = Mutex(State())
-  private let finish: @Sendable (Result<APIAnswer, any Error>) -> Void
-
-  init(limit: Int, _ finish: @escaping @Sendable (Result<APIAnswer, any Error>) -> Void) {
-    self.limit = limit
-    self.finish = finish
-  }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    switch unwrapInboundIn(data) {
-    case .head(let head): state.withLock { $0.status = Int(head.status.code) }
-    case .body(let part):
-      let isTooLarge = state.withLock { state in
-        guard state.body.count + part.readableBytes <= limit else { return true }
-        state.body += part.readableBytesView
-        return false
-      }
-      if isTooLarge { finish(.failure(APIFailure.tooLarge(limit))) }
-    case .end:
-      let answer = state.withLock { state in
-        defer { Wipe.bytes(&state.body) }
-        return APIAnswer(status: state.status, body: Array(state.body))
-      }
-      finish(.success(answer))
-    }
-  }
-
-  func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    finish(.failure(error))
-    context.close(promise: nil)
-  }
-
-  func channelInactive(context: ChannelHandlerContext) { finish(.failure(APIFailure.closed)) }
+  static func isAddress(_ host: String) -> Bool { (try? SocketAddress(ipAddress: host, port: 0)) != nil }
 }
 
 /// Why there was no answer.

@@ -51,7 +51,7 @@ struct Kubeconfig: Sendable {
       let context = try part("contexts", named: try text(root, "current-context"), "context")
       let cluster = try part("clusters", named: try text(context, "cluster"), "cluster")
       let user = try part("users", named: try text(context, "user"), "user")
-      let (host, port) = try address(try value(cluster, "server"))
+      let address = try address(try value(cluster, "server"))
       if let insecure = cluster["insecure-skip-tls-verify"], insecure.scalar == "true" {
         throw PolicyDiagnostic(insecure.origin, "a server that is not verified could be anybody; name its CA instead")
       }
@@ -72,7 +72,7 @@ struct Kubeconfig: Sendable {
       let named = [("certificate-authority", cluster), ("client-certificate", user), ("client-key", user)]
         .filter { $0.1["\($0.0)-data"] == nil }.compactMap { $0.1[$0.0]?.scalar }
       return Kubeconfig(
-        host: host, port: port, serverName: cluster["tls-server-name"]?.scalar, authority: authority,
+        host: address.host, port: address.port, serverName: cluster["tls-server-name"]?.scalar, authority: authority,
         certificate: certificate, key: key, token: token,
         files: [path] + named.map(absolute))
     }
@@ -98,26 +98,12 @@ struct Kubeconfig: Sendable {
       return try value(entry, key)
     }
 
-    private func address(_ node: YAMLNode) throws(PolicyDiagnostic) -> (String, Int) {
-      guard let url = node.scalar, url.hasPrefix("https://") else {
-        throw PolicyDiagnostic(node.origin, "`server` must start with https://")
+    private func address(_ node: YAMLNode) throws(PolicyDiagnostic) -> HTTPSAddress {
+      do throws(HTTPSAddress.Fault) {
+        return try HTTPSAddress(node.scalar ?? "")
+      } catch {
+        throw PolicyDiagnostic(node.origin, "`server` \(error.words)")
       }
-      var rest = url.dropFirst("https://".count).prefix { $0 != "/" }
-      var host: Substring
-      if rest.hasPrefix("["), let end = rest.firstIndex(of: "]") {
-        host = rest[rest.index(after: rest.startIndex)..<end]
-        rest = rest[rest.index(after: end)...]
-      } else {
-        host = rest.prefix { $0 != ":" }
-        rest = rest.dropFirst(host.count)
-      }
-      guard !host.isEmpty, rest.isEmpty || rest.hasPrefix(":") else {
-        throw PolicyDiagnostic(node.origin, "`server` is no address")
-      }
-      guard let port = rest.isEmpty ? 443 : Int(rest.dropFirst()), (1...65_535).contains(port) else {
-        throw PolicyDiagnostic(node.origin, "`server` has no usable port")
-      }
-      return (String(host), port)
     }
 
     /// `<key>-data` in base64, or the file that `<key>` names.

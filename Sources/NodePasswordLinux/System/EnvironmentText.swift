@@ -10,54 +10,62 @@ package enum EnvironmentText {
   }
 
   /// An environment file (systemd.exec(5), EnvironmentFile=): `NAME=value` lines, comments by `#` and `;`, values plain or
-  /// in quotes, which may go over several lines; later ones win.
+  /// in quotes, which may go over several lines; later ones win. Read by code points, as systemd reads it: a mark that
+  /// combines with a quote does not hide it.
   package static func variables(inFile text: String, wanted: Set<String>) -> [String: String] {
     var found: [String: String] = [:]
-    var rest = text[...]
+    var rest = text.unicodeScalars[...]
     while !rest.isEmpty {
-      rest = rest.drop(while: \.isWhitespace)
+      rest = rest.drop { isNewline($0) || isBlank($0) }
       if rest.first == "#" || rest.first == ";" {
-        rest = rest.drop { !$0.isNewline }
+        rest = rest.drop { !isNewline($0) }
         continue
       }
-      let name = rest.prefix { $0 != "=" && !$0.isNewline }
+      let name = rest.prefix { $0 != "=" && !isNewline($0) }
       rest = rest.dropFirst(name.count)
       guard rest.first == "=" else { continue }
       rest = rest.dropFirst()
       let value = takeValue(&rest)
-      keep("\(name.trimmed)=\(value)", wanted, &found)
+      keep("\(String(Substring(name)).trimmed)=\(value)", wanted, &found)
     }
     return found
   }
 
-  private static func takeValue(_ rest: inout Substring) -> String {
-    var value = ""
+  private static func isNewline(_ scalar: Unicode.Scalar) -> Bool { scalar == "\n" || scalar == "\r" }
+
+  private static func isBlank(_ scalar: Unicode.Scalar) -> Bool { scalar == " " || scalar == "\t" }
+
+  private static func takeValue(_ rest: inout Substring.UnicodeScalarView) -> String {
+    var value = String.UnicodeScalarView()
     // Blanks at the end of an unquoted value do not count.
-    var pending = ""
-    var quote: Character?
-    rest = rest.drop(while: Blank.isBlank)
-    while let character = rest.first {
-      if quote == nil && character.isNewline { break }
+    var pending = String.UnicodeScalarView()
+    var quote: Unicode.Scalar?
+    func add(_ scalars: Unicode.Scalar...) {
+      value += pending
+      value.append(contentsOf: scalars)
+      pending = String.UnicodeScalarView()
+    }
+    rest = rest.drop(while: isBlank)
+    while let scalar = rest.first {
+      if quote == nil && isNewline(scalar) { break }
       rest = rest.dropFirst()
-      if character == "\\" && quote != "'" {
+      if scalar == "\\" && quote != "'" {
         guard let next = rest.popFirst() else { break }
-        if next.isNewline { continue }
-        value += pending + (quote == nil || "\"\\$`".contains(next) ? String(next) : "\\" + String(next))
-        pending = ""
-      } else if character == quote {
+        if isNewline(next) { continue }
+        if quote == nil || "\"\\`$".unicodeScalars.contains(next) { add(next) } else { add(scalar, next) }
+      } else if scalar == quote {
         quote = nil
-      } else if quote == nil && (character == "'" || character == "\"") {
-        quote = character
+      } else if quote == nil && (scalar == "'" || scalar == "\"") {
+        quote = scalar
         value += pending
-        pending = ""
-      } else if quote == nil && Blank.isBlank(character) {
-        pending.append(character)
+        pending = String.UnicodeScalarView()
+      } else if quote == nil && isBlank(scalar) {
+        pending.append(scalar)
       } else {
-        value += pending + String(character)
-        pending = ""
+        add(scalar)
       }
     }
-    return value
+    return String(value)
   }
 
   private static func keep(_ word: String, _ wanted: Set<String>, _ found: inout [String: String]) {

@@ -61,7 +61,9 @@ enum JournalText {
     ]
     for field in RecordField.allCases {
       guard let value = record.fields[field] else { continue }
-      fields.append("NODEPASSD_\(field.rawValue)=\(clipped(value, limit: valueLimit))")
+      // journald takes the object's from root only, and adds its unit itself (systemd.journal-fields(7)).
+      let name = field == .objectPID ? field.rawValue : "NODEPASSD_\(field.rawValue)"
+      fields.append("\(name)=\(clipped(value, limit: valueLimit))")
     }
     return fields.map { [UInt8]($0.utf8) }
   }

@@ -1,8 +1,8 @@
 import NodePasswordCore
 import NodePasswordDaemon
 
-/// The options of K3s and RKE2 that decide about the node password (k3s-facts 1.3, 5.1). No other is ever kept: among them
-/// are tokens.
+/// The options of K3s and RKE2 that decide about the node password (k3s-facts 1.3, 5.1), and those that joining takes, which
+/// are kept on demand only. No other is ever kept.
 package enum K3sOption: String, CaseIterable, Hashable, Sendable {
   case nodeName = "node-name"
   case withNodeID = "with-node-id"
@@ -10,12 +10,20 @@ package enum K3sOption: String, CaseIterable, Hashable, Sendable {
   case rootless
   case disableAgent = "disable-agent"
   case configuration = "config"
+  case log
+  case alsoLogToStandardError = "alsologtostderr"
+  case server
+  case token
+  case tokenFile = "token-file"
+  case agentToken = "agent-token"
+  case agentTokenFile = "agent-token-file"
 
   /// Needs no value on the command line.
   var isFlag: Bool {
     switch self {
-    case .withNodeID, .rootless, .disableAgent: true
-    case .nodeName, .dataDirectory, .configuration: false
+    case .withNodeID, .rootless, .disableAgent, .alsoLogToStandardError: true
+    case .nodeName, .dataDirectory, .configuration, .log: false
+    case .server, .token, .tokenFile, .agentToken, .agentTokenFile: false
     }
   }
 
@@ -23,17 +31,25 @@ package enum K3sOption: String, CaseIterable, Hashable, Sendable {
     switch name {
     case "c": self = .configuration
     case "d": self = .dataDirectory
+    case "l": self = .log
+    case "s": self = .server
+    case "t": self = .token
     default: self.init(rawValue: String(name))
     }
   }
 
-  /// Of the environment's variables these three name an option.
+  /// The environment's variable that names this option.
   func variable(of distribution: Distribution) -> String? {
     switch self {
     case .nodeName: distribution.environmentVariable("NODE_NAME")
     case .dataDirectory: distribution.environmentVariable("DATA_DIR")
     case .configuration: distribution.environmentVariable("CONFIG_FILE")
-    case .withNodeID, .rootless, .disableAgent: nil
+    case .withNodeID, .rootless, .disableAgent, .log, .alsoLogToStandardError: nil
+    case .server: distribution.environmentVariable("URL")
+    case .token: distribution.environmentVariable("TOKEN")
+    case .tokenFile: distribution.environmentVariable("TOKEN_FILE")
+    case .agentToken: distribution.environmentVariable("AGENT_TOKEN")
+    case .agentTokenFile: distribution.environmentVariable("AGENT_TOKEN_FILE")
     }
   }
 }
@@ -41,11 +57,13 @@ package enum K3sOption: String, CaseIterable, Hashable, Sendable {
 /// The options that one source sets: the command line, the configuration files or the environment.
 package struct K3sOptions: Hashable, Sendable {
   package var values: [K3sOption: String]
+  /// The values of options that are secrets; there are none but on demand.
+  package private(set) var secrets: [K3sOption: SecretOption] = [:]
 
   package init(_ values: [K3sOption: String] = [:]) { self.values = values }
 
   /// A command line after the program's name: `--key=value`, `--key value`, with one dash too as Go has it; the last wins.
-  package init(arguments: [String]) {
+  package init(arguments: [String], wanted: Set<K3sOption> = K3sOption.kept) {
     values = [:]
     var rest = arguments[...]
     while let argument = rest.popFirst() {
@@ -54,32 +72,40 @@ package struct K3sOptions: Hashable, Sendable {
       let name = argument.drop { $0 == "-" }
       if let equals = name.firstIndex(of: "=") {
         if let option = K3sOption(spelled: name[..<equals]) {
-          values[option] = String(name[name.index(after: equals)...])
+          keep(String(name[name.index(after: equals)...]), of: option, wanted)
         }
       } else if let option = K3sOption(spelled: name) {
-        if option.isFlag { values[option] = "true" } else if let value = rest.popFirst() { values[option] = value }
+        if let value = option.isFlag ? "true" : rest.popFirst() { keep(value, of: option, wanted) }
       }
     }
   }
 
   /// The configuration file and its drop-ins, in order: the last value of a key wins, and of a list, which `key+` makes of
   /// it, the last item, since each item is one more `--key=value` (k3s-facts 5.1).
-  package init(configurations: [YAMLNode]) {
+  package init(configurations: [YAMLNode], wanted: Set<K3sOption> = K3sOption.kept) {
     var lists: [K3sOption: [String]] = [:]
     for entry in configurations.flatMap({ $0.mapping ?? [] }) {
       let appends = entry.key.hasSuffix("+")
       guard let option = K3sOption(spelled: appends ? entry.key.dropLast() : entry.key[...]) else { continue }
       lists[option] = (appends ? lists[option] ?? [] : []) + Self.texts(of: entry.value)
     }
-    values = lists.compactMapValues(\.last)
+    values = [:]
+    for (option, list) in lists { if let value = list.last { keep(value, of: option, wanted) } }
   }
 
   /// Among `environment` the variables of that product.
-  package init(environment: [String: String], distribution: Distribution) {
+  package init(
+    environment: [String: String], distribution: Distribution, wanted: Set<K3sOption> = K3sOption.kept
+  ) {
     values = [:]
-    for option in K3sOption.allCases {
-      if let name = option.variable(of: distribution), let value = environment[name] { values[option] = value }
+    for option in wanted {
+      if let name = option.variable(of: distribution), let value = environment[name] { keep(value, of: option, wanted) }
     }
+  }
+
+  private mutating func keep(_ value: String, of option: K3sOption, _ wanted: Set<K3sOption>) {
+    guard wanted.contains(option) else { return }
+    if option.isSecret { secrets[option] = SecretOption(value) } else { values[option] = value }
   }
 
   private static func texts(of node: YAMLNode) -> [String] {

@@ -45,10 +45,11 @@ package final class LinuxMachine: Machine {
   }
 
   /// `installation`, at once and on the caller's thread.
-  package func lookForInstallation() -> Observed<Installation> {
-    let finder = InstallationFinder(
+  package func lookForInstallation() -> Observed<Installation> { finder.find() }
+
+  private var finder: InstallationFinder {
+    InstallationFinder(
       root: root, hostname: hostname(), home: home, identity: readIdentity, certificateName: readCertificateName)
-    return finder.find()
   }
 
   private func lookForCertificates(of installation: Installation) -> Observed<CertificatePair> {
@@ -118,7 +119,8 @@ package final class LinuxMachine: Machine {
     return MachineIdentity(
       hardware: HardwareIdentity.read(root: root),
       machineID: HardwareIdentity.isMachineID(machineID) ? machineID : "",
-      bootID: FactFile.line(root + bootPath).value ?? FactFile.line(bootPath).value ?? "",
+      bootID: (root.isEmpty ? BootIdentity.dashed : nil) ?? FactFile.line(root + bootPath).value
+        ?? FactFile.line(bootPath).value ?? "",
       addresses: InterfaceAddresses.read())
   }
 

@@ -12,8 +12,10 @@ struct ServiceUnit: Sendable {
   var isEnabled: Bool
   var arguments: Observed<K3sOptions>
   var environment: Observed<K3sOptions>
-  /// `HOME` as the unit sets it.
-  var home: String?
+  /// `HOME` as the unit sets it, or systemd for its `User=`. Absent: neither does.
+  var home: Observed<String>
+  /// By the unit's own redirections; K3s may still log to a file.
+  var logsToJournal: Bool
 }
 
 /// Finds and reads the units (k3s-facts 5.2).
@@ -23,27 +25,41 @@ struct ServiceUnits {
     "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
     "/lib/systemd/system",
   ]
-  /// Where the installer puts a unit of another name (`INSTALL_K3S_NAME`).
-  private static let installerDirectories = ["/etc/systemd/system", "/run/systemd/system"]
+  /// Where units of other names are looked for (`INSTALL_K3S_NAME`, `INSTALL_K3S_SYSTEMD_DIR`): a package's bear the
+  /// product's own, and its directories are long.
+  private static let installerDirectories = directories.prefix(3)
+  /// Where enabling a unit leaves a link: the installers' target, and the other name it goes by.
+  private static let wants = ["multi-user.target.wants", "default.target.wants"]
 
   let root: String
   let hostname: String
+  var wanted = K3sOption.kept
 
   /// Those there are, in name order; masked ones are not.
   func all(of distribution: Distribution) throws(Obstacle) -> [ServiceUnit] {
-    var names: Set<String> = [distribution.serverUnit, distribution.agentUnit]
-    if distribution == .k3s {
-      for directory in Self.installerDirectories {
-        let found = try FactFile.names(in: root + directory).found() ?? []
-        names.formUnion(found.filter { $0.hasPrefix("k3s-") && $0.hasSuffix(".service") && !$0.contains("@") })
-      }
-    }
+    let names = try installerNames(of: distribution).union([distribution.serverUnit, distribution.agentUnit])
     var units: [ServiceUnit] = []
     for name in names.sorted() {
-      guard let text = try self.text(of: name) else { continue }
-      if let unit = try unit(name, text, of: distribution) { units.append(unit) }
+      if let unit = try unit(name, of: distribution) { units.append(unit) }
     }
     return units
+  }
+
+  /// The names of files that may be units of another name than the product's own.
+  func installerNames(of distribution: Distribution) throws(Obstacle) -> Set<String> {
+    guard distribution == .k3s else { return [] }
+    var names: Set<String> = []
+    for directory in Self.installerDirectories {
+      let found = try FactFile.names(in: root + directory).found() ?? []
+      names.formUnion(found.filter { $0.hasPrefix("k3s-") && $0.hasSuffix(".service") && !$0.contains("@") })
+    }
+    return names
+  }
+
+  /// `nil` where there is none of that name, where it is masked, and where it starts something else.
+  func unit(_ name: String, of distribution: Distribution) throws(Obstacle) -> ServiceUnit? {
+    guard let text = try self.text(of: name) else { return nil }
+    return try unit(name, text, of: distribution)
   }
 
   private func text(of name: String) throws(Obstacle) -> UnitText? {
@@ -62,17 +78,25 @@ struct ServiceUnits {
     return nil
   }
 
-  /// Of all directories in the order of their names; of two with one name the one in the stronger directory.
+  /// Of all directories in the order of their names; of two with one name the one in the stronger directory, and there
+  /// the one that names the unit most closely: `k3s-agent.service.d` before `k3s-.service.d`, `service.d` last of all
+  /// (systemd.unit(5)).
   private func dropIns(of unit: String) throws(Obstacle) -> [String] {
+    let stem = unit.dropLast(".service".count)
+    let prefixes = stem.indices.filter { stem[$0] == "-" }.reversed().map { "\(stem[...$0]).service.d" }
+    let ways = Self.directories.flatMap { way in (["\(unit).d"] + prefixes).map { "\(root)\(way)/\($0)" } }
     var paths: [String: String] = [:]
-    for directory in Self.directories {
-      let way = "\(root)\(directory)/\(unit).d"
+    for way in ways + Self.directories.map({ "\(root)\($0)/service.d" }) {
       for name in try FactFile.names(in: way).found() ?? [] where name.hasSuffix(".conf") && paths[name] == nil {
         paths[name] = "\(way)/\(name)"
       }
     }
-    // A link to /dev/null masks a drop-in.
-    return paths.sorted { $0.key < $1.key }.map(\.value).filter { FactFile.kind($0).value == .regular }
+    var read: [String] = []
+    for path in paths.sorted(by: { $0.key < $1.key }).map(\.value) {
+      // A link to /dev/null masks a drop-in.
+      if try FactFile.kind(path).found() == .regular { read.append(path) }
+    }
+    return read
   }
 
   /// `nil` for a unit that merely has such a name.
@@ -82,10 +106,10 @@ struct ServiceUnits {
     let words = text.commands.lazy.map { UnitCommand.words(of: resolve($0, name)) }
       .compactMap { Self.arguments(in: $0, of: distribution) }.first
     let isOurs = name == distribution.serverUnit || name == distribution.agentUnit
-    var wanted = Set(K3sOption.allCases.compactMap { $0.variable(of: distribution) })
-    wanted.insert("HOME")
+    var variables = Set(wanted.compactMap { $0.variable(of: distribution) })
+    variables.insert("HOME")
     let references = UnitCommand.variables(in: words ?? [])
-    let environment = environment(of: name, text, wanted: wanted.union(references))
+    let environment = environment(of: name, text, wanted: variables.union(references))
     var arguments: Observed<[String]>
     if let words {
       arguments = references.isEmpty ? .present(words) : environment.map { UnitCommand.expanding(words, with: $0) }
@@ -93,14 +117,36 @@ struct ServiceUnits {
       arguments = .unknown(Obstacle(.malformed, at: name, "ExecStart= does not start \(distribution.rawValue)"))
     }
     let command = arguments.value?.first { $0 == "server" || $0 == "agent" }
-    guard isOurs || command != nil else { return nil }
+    // What starts the program with arguments that cannot be read may well be an agent.
+    guard isOurs || command != nil || (words != nil && arguments.obstacle != nil) else { return nil }
     let isServer = command.map { $0 == "server" } ?? (name == distribution.serverUnit)
-    let enabling = "\(root)/etc/systemd/system/multi-user.target.wants/\(name)"
     return ServiceUnit(
-      name: name, role: isServer ? .server : .agent, isEnabled: try FactFile.isThere(enabling).found() != nil,
-      arguments: arguments.map { K3sOptions(arguments: $0) },
-      environment: environment.map { K3sOptions(environment: $0, distribution: distribution) },
-      home: environment.value?["HOME"])
+      name: name, role: isServer ? .server : .agent, isEnabled: try isEnabled(name),
+      arguments: arguments.map { K3sOptions(arguments: $0, wanted: wanted) },
+      environment: environment.map { K3sOptions(environment: $0, distribution: distribution, wanted: wanted) },
+      home: home(of: name, text, environment), logsToJournal: text.logsToJournal)
+  }
+
+  private func isEnabled(_ name: String) throws(Obstacle) -> Bool {
+    for directory in Self.directories {
+      for wants in Self.wants {
+        if try FactFile.isThere("\(root)\(directory)/\(wants)/\(name)").found() != nil { return true }
+      }
+    }
+    return false
+  }
+
+  /// systemd sets `HOME` where `User=` is set, and the environment wins over that (systemd.exec(5)).
+  private func home(
+    of unit: String, _ text: UnitText, _ environment: Observed<[String: String]>
+  ) -> Observed<String> {
+    switch environment {
+    case .unknown(let obstacle): return .unknown(obstacle)
+    case .present(let variables): if let home = variables["HOME"] { return .present(home) }
+    case .absent: break
+    }
+    let user = resolve(text.user, unit)
+    return user.isEmpty ? .absent : UserHome.find(of: user, root: root)
   }
 
   /// What follows the program's name, whatever starts it.

@@ -6,8 +6,23 @@ package struct UnitText: Hashable, Sendable {
   package private(set) var environment: [String] = []
   /// `EnvironmentFile=`, as written.
   package private(set) var environmentFiles: [String] = []
+  /// `User=`, as written; empty where none is set.
+  package private(set) var user = ""
+  private var standardOutput = ""
+  private var standardError = ""
+  private var logNamespace = ""
 
   package init() {}
+
+  /// Whether what the process says reaches the journal under this unit's name. K3s says it on standard error
+  /// (k3s-facts 1.5), which by default is where standard output goes; the kernel's log names no unit, and another
+  /// namespace is another journal.
+  package var logsToJournal: Bool {
+    guard logNamespace.isEmpty else { return false }
+    let isInherited = standardError.isEmpty || standardError == "inherit"
+    let target = isInherited ? standardOutput : standardError
+    return ["", "journal", "journal+console", "syslog", "syslog+console"].contains(target)
+  }
 
   /// Adds a file on top of those before it: an empty value drops what was there.
   package mutating func apply(_ text: String) {
@@ -24,6 +39,10 @@ package struct UnitText: Hashable, Sendable {
       case "ExecStart": Self.add(value, to: &commands)
       case "Environment": Self.add(value, to: &environment)
       case "EnvironmentFile": Self.add(value, to: &environmentFiles)
+      case "User": user = value
+      case "StandardOutput": standardOutput = value
+      case "StandardError": standardError = value
+      case "LogNamespace": logNamespace = value
       default: break
       }
     }

@@ -10,46 +10,61 @@ struct WatchInterest: OptionSet, Sendable {
   static let way = WatchInterest(rawValue: 4)
 }
 
-/// One file to watch, there or not; or a directory whose `*.yaml` and `*.yml` files are.
+/// One file to watch, there or not; or a directory of which certain files count.
 struct WatchTarget: Hashable, Sendable {
+  private static let documents = [".yaml", ".yml"]
+
   /// As the machine knows it, without the prefix of a made-up root.
   var path: String
   var isPolicy = false
-  /// The path is a directory, and each `*.yaml` in it counts.
-  var isDirectory = false
+  /// The path is a directory, and each name in it with one of these ends counts. Empty: the path is the file.
+  var suffixes: [String] = []
 
-  /// The files that decide about this machine's node password (k3s-facts 1.1, 1.2, 1.3, 1.6 and 5.1), and where nothing
-  /// is known to be installed those of both products.
+  var isDirectory: Bool { !suffixes.isEmpty }
+
+  /// The files that decide about this machine's node password (k3s-facts 1.1, 1.2, 1.3, 1.6, 5.1 and 5.2), and where
+  /// nothing is known to be installed those of both products.
   static func machine(_ installation: Installation?) -> [WatchTarget] {
     guard let installation else {
       return Distribution.allCases.flatMap { distribution in
         files(
-          of: distribution, nodeDirectory: "/etc/rancher/node", dataDirectory: distribution.defaultDataDirectory)
+          nodeDirectory: "/etc/rancher/node", dataDirectory: distribution.defaultDataDirectory,
+          dropIns: standardDropIns(distribution))
       }
     }
-    let way = installation.passwordPath.split(separator: "/").dropLast()
+    let dropIns = installation.configurationDropIns.value ?? standardDropIns(installation.distribution)
     return files(
-      of: installation.distribution, nodeDirectory: way.map { "/\($0)" }.joined(),
-      dataDirectory: installation.dataDirectory)
+      nodeDirectory: SplitPath(installation.passwordPath).directory, dataDirectory: installation.dataDirectory,
+      dropIns: dropIns) + (installation.unit.map(unitFiles) ?? [])
   }
 
-  private static func files(
-    of distribution: Distribution, nodeDirectory: String, dataDirectory: String
-  ) -> [WatchTarget] {
+  private static func standardDropIns(_ distribution: Distribution) -> String {
+    "\(distribution.configurationDirectory)/config.yaml.d"
+  }
+
+  /// - Parameter dropIns: the configuration file's name and `.d`.
+  private static func files(nodeDirectory: String, dataDirectory: String, dropIns: String) -> [WatchTarget] {
     [
       "\(nodeDirectory)/password", "\(nodeDirectory)/id",
       "\(dataDirectory)/agent/node-password.txt", "\(dataDirectory)/agent/serving-kubelet.crt",
-      "\(dataDirectory)/agent/client-kubelet.crt", "\(dataDirectory)/server/cred",
-      "\(distribution.configurationDirectory)/config.yaml",
-    ].map { WatchTarget(path: $0) } + [
-      WatchTarget(path: "\(distribution.configurationDirectory)/config.yaml.d", isDirectory: true)
-    ]
+      "\(dataDirectory)/agent/client-kubelet.crt", "\(dataDirectory)/server/cred", String(dropIns.dropLast(2)),
+    ].map { WatchTarget(path: $0) } + [WatchTarget(path: dropIns, suffixes: documents)]
+  }
+
+  /// Where the installers put a unit, its drop-ins and its environment. Another file that `EnvironmentFile=` names, and a
+  /// drop-in elsewhere, are seen by the resync timer: to learn of them, the unit would have to be read here too.
+  private static func unitFiles(_ unit: String) -> [WatchTarget] {
+    let stem = unit.hasSuffix(".service") ? String(unit.dropLast(".service".count)) : unit
+    let directories = ["/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"]
+    let units = directories.flatMap { ["\($0)/\(unit)", "\($0)/\(unit).env", "\($0)/\(stem).env"] }
+    return (units + ["/etc/default/\(stem)", "/etc/sysconfig/\(stem)"]).map { WatchTarget(path: $0) }
+      + [WatchTarget(path: "\(directories[0])/\(unit).d", suffixes: [".conf"])]
   }
 
   /// The policy and its drop-ins.
   static let policy = [
     WatchTarget(path: "/etc/nodepassd/policy.yaml", isPolicy: true),
-    WatchTarget(path: "/etc/nodepassd/policy.d", isPolicy: true, isDirectory: true),
+    WatchTarget(path: "/etc/nodepassd/policy.d", isPolicy: true, suffixes: documents),
   ]
 
   var interest: WatchInterest { isPolicy ? .policy : .machine }
@@ -58,8 +73,8 @@ struct WatchTarget: Hashable, Sendable {
 /// What one watched directory is watched for.
 struct WatchedDirectory: Sendable {
   var names: [String: WatchInterest] = [:]
-  /// Whom every `*.yaml` is news for, but our own temporary files.
-  var documents: WatchInterest = []
+  /// Whom every file with such an end is news for, but our own temporary files.
+  var documents: [String: WatchInterest] = [:]
   /// Of everything behind it: for when the directory itself goes.
   var everything: WatchInterest = []
 
@@ -70,9 +85,8 @@ struct WatchedDirectory: Sendable {
 
   func interest(in name: String) -> WatchInterest {
     var interest = names[name] ?? []
-    if [".yaml", ".yml"].contains(where: name.lowercased().hasSuffix), !name.hasPrefix(AtomicFile.temporaryPrefix) {
-      interest.formUnion(documents)
-    }
+    guard !name.hasPrefix(AtomicFile.temporaryPrefix) else { return interest }
+    for (suffix, readers) in documents where name.lowercased().hasSuffix(suffix) { interest.formUnion(readers) }
     return interest
   }
 }

@@ -91,7 +91,9 @@ package struct WatchWalker {
 
   private mutating func watchDocuments(in directory: HeldDescriptor, _ target: WatchTarget) {
     guard let watch = add(directory, InotifyMask.contents, target) else { return }
-    directories[watch, default: WatchedDirectory()].documents.formUnion(target.interest)
+    for suffix in target.suffixes {
+      directories[watch, default: WatchedDirectory()].documents[suffix, default: []].formUnion(target.interest)
+    }
     directories[watch]?.everything.formUnion(target.interest)
   }
 

@@ -9,10 +9,11 @@ struct DeferredCheck: Sendable {
 extension ServerModel {
   /// Decides whether `name` may have a certificate: makes its Secret or checks the password against it.
   /// Answers what the unit logs about an acceptance.
-  mutating func admit(_ name: String, _ password: [UInt8], at time: WallTime) throws(Refusal) -> [JournalLine] {
+  mutating func admit(_ name: String, _ password: [UInt8], at time: WallTime) throws(SupervisorRefusal) -> [JournalLine]
+  {
     if phase == .coreNotReady {
       guard name == configuration.ownNode?.rawValue else {
-        throw Refusal(code: 503, words: "runtime core not ready")
+        throw SupervisorRefusal(code: 503, words: "runtime core not ready")
       }
       return try admitLocally(name, password, at: time)
     }
@@ -21,10 +22,10 @@ extension ServerModel {
       return []
     } catch {
       switch error {
-      case .rejected(let words): throw Refusal(code: 403, words: words)
+      case .rejected(let words): throw SupervisorRefusal(code: 403, words: words)
       case .unavailable(let words):
         // Up to 1.26.5 whatever goes wrong looks like a wrong password (k3s#7654).
-        guard version.defersVerification else { throw Refusal(code: 403, words: words) }
+        guard version.defersVerification else { throw SupervisorRefusal(code: 403, words: words) }
         if controllers.everDeferred.insert(name).inserted {
           controllers.deferred[name] = DeferredCheck(password: password, next: time + .seconds(5))
         }
@@ -36,14 +37,16 @@ extension ServerModel {
   }
 
   /// The server's own node while the core starts: its file decides (k3s-facts 2.5).
-  private func admitLocally(_ name: String, _ password: [UInt8], at time: WallTime) throws(Refusal) -> [JournalLine] {
+  private func admitLocally(_ name: String, _ password: [UInt8], at time: WallTime) throws(SupervisorRefusal)
+    -> [JournalLine]
+  {
     guard let ownPassword, ownPassword != password else {
       guard version.defersVerification else { return [] }
       return [JournalLine(time: time, level: .info, message: "Password verified locally for node \(name)")]
     }
     // Until 1.26.4 a wrong error variable let everyone in.
     guard version.refusesLocalMismatch else { return [] }
-    throw Refusal(code: 403, words: "unable to verify local password for node \(name): hash does not match")
+    throw SupervisorRefusal(code: 403, words: "unable to verify local password for node \(name): hash does not match")
   }
 
   /// Why `ensure` did not.

@@ -1,7 +1,7 @@
 import NodePasswordCore
 
 /// A request to the supervisor that failed.
-struct Refusal: Error {
+struct SupervisorRefusal: Error {
   var code: Int
   /// Empty where the server says nothing.
   var words: String
@@ -19,17 +19,17 @@ extension ServerModel {
     }
     if request.path == "/cacerts" { return .file("cacerts") }
     guard phase != .starting else { return APIResponse(status: 503, headers: Self.plainText, body: .text("starting")) }
-    do throws(Refusal) {
+    do throws(SupervisorRefusal) {
       let (identity, isByToken) = try authenticateForSupervisor(request)
       guard hasAgentRole(identity) else {
-        throw Refusal(code: 403, words: version.defersVerification ? "forbidden" : "")
+        throw SupervisorRefusal(code: 403, words: version.defersVerification ? "forbidden" : "")
       }
       let file = String(request.path.dropFirst(distribution.supervisorPrefix.count + 1))
       switch file {
       case "serving-kubelet.crt": return try certificate(.serving, request, isByToken ? nil : identity, at: time)
       case "client-kubelet.crt": return try certificate(.client, request, isByToken ? nil : identity, at: time)
       case "config", "client-ca.crt", "server-ca.crt": return .file(file)
-      default: throw Refusal(code: 404, words: "404 page not found")
+      default: throw SupervisorRefusal(code: 404, words: "404 page not found")
       }
     } catch {
       return answer(error, request, at: time)
@@ -37,7 +37,9 @@ extension ServerModel {
   }
 
   /// Basic auth first, then the client certificate: the first that succeeds wins (k3s-facts 1.7).
-  private func authenticateForSupervisor(_ request: APIRequest) throws(Refusal) -> (Identity?, isByToken: Bool) {
+  private func authenticateForSupervisor(_ request: APIRequest) throws(SupervisorRefusal) -> (
+    Identity?, isByToken: Bool
+  ) {
     let credentials = request.credentials
     let agentRole = "\(distribution.rawValue):agent"
     if let basic = credentials.basic {
@@ -48,7 +50,7 @@ extension ServerModel {
         return (Identity(name: "server", groups: ["\(distribution.rawValue):server"]), true)
       }
       guard version.hasNodeIdentity, credentials.certificate != nil else {
-        throw Refusal(code: 401, words: version.defersVerification ? "not authorized" : "")
+        throw SupervisorRefusal(code: 401, words: version.defersVerification ? "not authorized" : "")
       }
     }
     if let certificate = credentials.certificate { return (certificate, false) }
@@ -64,7 +66,7 @@ extension ServerModel {
   }
 
   /// Plain text up to 1.26.5, a `Status` after (k3s-facts 2.3); no recording shows the latter's exact shape.
-  private func answer(_ refusal: Refusal, _ request: APIRequest, at time: WallTime) -> APIResponse {
+  private func answer(_ refusal: SupervisorRefusal, _ request: APIRequest, at time: WallTime) -> APIResponse {
     let lines = journal(refusal, request, at: time)
     guard version.defersVerification else {
       let headers = refusal.words.isEmpty ? [:] : Self.plainText
@@ -83,7 +85,7 @@ extension ServerModel {
   }
 
   /// What the unit logs about a refusal (k3s-facts 2.4).
-  private func journal(_ refusal: Refusal, _ request: APIRequest, at time: WallTime) -> [JournalLine] {
+  private func journal(_ refusal: SupervisorRefusal, _ request: APIRequest, at time: WallTime) -> [JournalLine] {
     if version.defersVerification {
       // "Not ready" is frequent while the server starts and not logged by newer releases.
       guard refusal.code != 503 else { return [] }
@@ -107,16 +109,16 @@ extension ServerModel {
   /// `identity` is `nil` for the user of the join token, to whom the rules of node identity do not apply.
   private mutating func certificate(
     _ kind: CertificateGrant.Kind, _ request: APIRequest, _ identity: Identity?, at time: WallTime
-  ) throws(Refusal) -> APIResponse {
+  ) throws(SupervisorRefusal) -> APIResponse {
     let name = header("Name", request).lowercased()
-    guard !name.isEmpty else { throw Refusal(code: 400, words: "node name not set") }
+    guard !name.isEmpty else { throw SupervisorRefusal(code: 400, words: "node name not set") }
     let password = Array(header("Password", request).utf8)
-    guard !password.isEmpty else { throw Refusal(code: 400, words: "node password not set") }
+    guard !password.isEmpty else { throw SupervisorRefusal(code: 400, words: "node password not set") }
     try checkIdentity(identity, name)
     var lines = try admit(name, password, at: time)
     let addresses = header("IP", request).split(separator: ",").map(String.init)
     guard addresses.allSatisfy(Self.isAddress) else {
-      throw Refusal(code: 500, words: "invalid IP address <nil>")
+      throw SupervisorRefusal(code: 500, words: "invalid IP address <nil>")
     }
     lines.append(signature(kind, name, at: time))
     let grant = CertificateGrant(
@@ -133,11 +135,13 @@ extension ServerModel {
   }
 
   /// A kubelet certificate is for its own node only, and for one that exists (k3s-facts 2.3).
-  private func checkIdentity(_ identity: Identity?, _ name: String) throws(Refusal) {
+  private func checkIdentity(_ identity: Identity?, _ name: String) throws(SupervisorRefusal) {
     guard let node = identity?.nodeName else { return }
-    guard node == name else { throw Refusal(code: 400, words: "header node name does not match auth node name") }
+    guard node == name else {
+      throw SupervisorRefusal(code: 400, words: "header node name does not match auth node name")
+    }
     guard store.object(.nodes, ObjectKey(namespace: "", name: name)) != nil else {
-      throw Refusal(code: 401, words: "unable to verify node identity: nodes \"\(name)\" not found")
+      throw SupervisorRefusal(code: 401, words: "unable to verify node identity: nodes \"\(name)\" not found")
     }
   }
 

@@ -12,7 +12,10 @@ struct SimulatedPorts: Sendable {
       scheduler: ports, entropy: ports, machine: ports, passwordFiles: ports, escrow: SimulatedEscrow(ports: ports),
       acts: SimulatedActs(ports: ports), changes: ports, secrets: SimulatedCluster(ports: ports),
       nodes: SimulatedCluster(ports: ports), derivation: ports, policies: ports, journal: ports, status: ports,
-      services: ports, exit: { status in world.state.withLock { $0.truth.exits.append(status) } })
+      services: ports, agentJournal: SimulatedAgent(ports: ports), units: SimulatedAgent(ports: ports),
+      alerts: SimulatedAgent(ports: ports), credential: SimulatedAgent(ports: ports),
+      agentConfiguration: SimulatedAgent(ports: ports), supervisor: SimulatedAgent(ports: ports),
+      exit: { status in world.state.withLock { $0.truth.exits.append(status) } })
   }
 
   /// Carries out `effect` at the moment it would happen, and answers later. A crash may come before or after it, and an
@@ -226,12 +229,14 @@ struct SimulatedEscrow: EscrowStore {
     }
   }
 
-  func save(_ bytes: SecretBytes, _ completion: @escaping Completion<Void>) {
+  func prefer(_ seals: [Policy.Seal]) {}
+
+  func save(_ bytes: SecretBytes, _ completion: @escaping Completion<Policy.Seal>) {
     let world = ports.world
     ports.effect("save escrow", answerCanBeLost: true, completion) { state in
       if let law = Laws.objection(toEscrow: bytes, state) { state.truth.violations.append(law) }
       _ = state.write(bytes.withBytes { Array($0) }, to: .escrow, isNew: true)
-      return .success(())
+      return .success(.plain)
     }
     world.trace("escrow is saved")
   }

@@ -1,0 +1,88 @@
+/// What a refused agent suffers from, as far as its own machine can tell (k3s-facts 1.5, 1.8, 6.2).
+package enum RefusalDiagnosis: String, CaseIterable, Hashable, Sendable {
+  /// The server knows another password than the file's, and the file is not known to be the accepted one.
+  case password
+  /// The accepted password is refused, or a machine's very first: somebody else has this name, or the datastore is an
+  /// older one.
+  case nameTaken = "name-taken"
+  case emptyPassword = "empty-password"
+  case malformedPassword = "malformed-password"
+  case token
+  case nodeDeleted = "node-deleted"
+  case staleCertificate = "stale-certificate"
+  /// No refusal of this node; it ends by itself.
+  case serverNotReady = "server-not-ready"
+
+  /// `nil`: the agent is not being refused, or it is not known.
+  package static func diagnose(
+    _ machine: MachineObservation, _ memory: MachineMemory, at now: Moment
+  ) -> RefusalDiagnosis? {
+    guard let refusal = machine.agent.value?.refusal.value, memory.stands(refusal, at: now) else {
+      guard let file = machine.passwordFile.value?.identity, memory.refusedByProbe == file else { return nil }
+      return isNameTaken(machine) ? .nameTaken : .password
+    }
+    switch refusal.cause {
+    case .token: return .token
+    case .nodeDeleted: return .nodeDeleted
+    case .staleCertificate: return .staleCertificate
+    case .serverNotReady: return .serverNotReady
+    case .password, .emptyPassword, .malformedPassword:
+      // What was refused before the file became what it is now says nothing about it.
+      guard memory.concernsFile(refusal) else { return nil }
+      switch refusal.cause {
+      case .emptyPassword: return .emptyPassword
+      case .malformedPassword: return .malformedPassword
+      default: return isNameTaken(machine) ? .nameTaken : .password
+      }
+    }
+  }
+
+  private static func isNameTaken(_ machine: MachineObservation) -> Bool {
+    // Put back what was displaced, and that is refused too: no password of this machine's is the right one.
+    if let escrow = machine.escrow.value, escrow.isRefused, escrow.owner == .thisMachine { return true }
+    guard case .wellFormed(let comparison) = machine.passwordFile.value?.shape else { return false }
+    switch comparison {
+    case .matchesAccepted: return true
+    case .matchesCandidate, .differs: return false
+    case .nothingToCompare: return machine.certificates.isAbsent && hasNeverBeenAccepted(machine.escrow)
+    }
+  }
+
+  private static func hasNeverBeenAccepted(_ escrow: Observed<EscrowFacts>) -> Bool {
+    switch escrow {
+    case .absent: true
+    case .present(let facts): !facts.hasAccepted
+    case .unknown: false
+    }
+  }
+
+  /// For the finding.
+  package var detail: String {
+    switch self {
+    case .password: "the server refuses this node's password"
+    case .nameTaken:
+      "the server refuses a password that nothing here speaks against: another machine may have this name, or the datastore is an older one"
+    case .emptyPassword: "the agent sent no password: the server answers 400 for ever"
+    case .malformedPassword: "the agent cannot send what is in its password file"
+    case .token: "the server refuses the agent's token"
+    case .nodeDeleted: "the Node of this machine was deleted, and its certificate counts for nothing any more"
+    case .staleCertificate:
+      "the Node of this machine was deleted, and the agent cannot fall back to its token while the old client certificate is there"
+    case .serverNotReady: "the server is not ready or cannot be reached; the agent asks again by itself"
+    }
+  }
+
+  /// Which record tells it.
+  package var record: RecordKind {
+    switch self {
+    case .password: .refusedPassword
+    case .nameTaken: .refusedNameTaken
+    case .emptyPassword: .refusedEmptyPassword
+    case .malformedPassword: .refusedMalformedPassword
+    case .token: .refusedToken
+    case .nodeDeleted: .refusedNodeDeleted
+    case .staleCertificate: .refusedStaleCertificate
+    case .serverNotReady: .agentWaiting
+    }
+  }
+}

@@ -1,0 +1,40 @@
+/// A text read from left to right. What does not match is not taken.
+struct TextScanner {
+  private var rest: ArraySlice<UInt8>
+
+  init(_ bytes: [UInt8]) { rest = bytes[...] }
+
+  init(_ text: String) { rest = Array(text.utf8)[...] }
+
+  var isAtEnd: Bool { rest.isEmpty }
+
+  mutating func next() -> UInt8? { rest.popFirst() }
+
+  mutating func take(_ literal: String) -> Bool {
+    guard rest.starts(with: literal.utf8) else { return false }
+    rest = rest.dropFirst(literal.utf8.count)
+    return true
+  }
+
+  /// The first of them that is there.
+  mutating func takeOne(of literals: [String]) -> String? {
+    for literal in literals where take(literal) { return literal }
+    return nil
+  }
+
+  /// As many as there are, which may be none.
+  mutating func takeAll(_ isMember: (UInt8) -> Bool) -> ArraySlice<UInt8> {
+    let taken = rest.prefix(while: isMember)
+    rest = rest.dropFirst(taken.count)
+    return taken
+  }
+
+  /// At least one digit, at most `limit`; where `limit` are wanted, exactly so many.
+  mutating func takeDigits(_ count: ClosedRange<Int>) -> ArraySlice<UInt8>? {
+    var attempt = self
+    let digits = attempt.takeAll { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+    guard count.contains(digits.count) else { return nil }
+    self = attempt
+    return digits
+  }
+}

@@ -1,0 +1,89 @@
+import NodePasswordCore
+
+/// Takes an accepted password into escrow (law L6).
+struct EscrowTaker: Sendable {
+  let ports: Ports
+  let keeper: EscrowKeeper
+  let installation: Installation
+  let tell: Tell
+
+  func accept(
+    _ identity: FileIdentity, _ proof: Action.Proof,
+    _ completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    ports.passwordFiles.read(.node) { answer in
+      switch answer.observed() {
+      case .unknown(let obstacle): completion(.failed(obstacle))
+      case .absent: completion(.surprised("the password file is gone"))
+      case .present(let reading):
+        guard reading.identity == identity, let password = reading.password else {
+          return completion(.surprised("the password file is another by now"))
+        }
+        guard let node = installation.effectiveName.value else {
+          return completion(.surprised("this machine's node name is not known"))
+        }
+        keeper.load { escrow in
+          store(password, proof, Binding(machine: installation.identity, node: node), in: escrow, completion)
+        }
+      }
+    }
+  }
+
+  /// Whose escrow it is to be.
+  private struct Binding: Sendable {
+    var machine: MachineIdentity
+    var node: NodeName
+  }
+
+  private func store(
+    _ password: NodePassword, _ proof: Action.Proof, _ binding: Binding, in escrow: Observed<EscrowKeeper.Holding>,
+    _ completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    switch escrow {
+    case .unknown(let obstacle):
+      switch obstacle.kind {
+      case .malformed, .sealed: startAnew(password, proof, binding, RecordKind.escrowDamaged, completion)
+      case .foreign: startAnew(password, proof, binding, RecordKind.escrowForeign, completion)
+      default: completion(.failed(obstacle))
+      }
+    case .absent: save(password, proof, binding, in: nil, completion)
+    case .present(let holding):
+      let owner = holding.document.facts(for: binding.machine, node: binding.node).owner
+      if owner == .thisMachine { return save(password, proof, binding, in: holding.document, completion) }
+      if owner == .unknown { return completion(.failed(.unidentified)) }
+      startAnew(password, proof, binding, RecordKind.escrowForeign, completion)
+    }
+  }
+
+  /// An escrow that is damaged or another's is moved aside, never overwritten: nothing is lost.
+  private func startAnew(
+    _ password: NodePassword, _ proof: Action.Proof, _ binding: Binding, _ kind: RecordKind,
+    _ completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    guard proof != .timestamps else {
+      return completion(.surprised("timestamps may fill an empty escrow only"))
+    }
+    // Nothing is moved before it is sure that something can take its place.
+    guard let document = EscrowDocument(machine: binding.machine, node: binding.node) else {
+      return completion(.failed(.unidentified))
+    }
+    keeper.setAside { answer in
+      if let obstacle = answer.obstacle { return completion(.failed(obstacle)) }
+      tell(Record(kind, [.outcome: "set-aside"]))
+      save(password, proof, binding, in: document, completion)
+    }
+  }
+
+  private func save(
+    _ password: NodePassword, _ proof: Action.Proof, _ binding: Binding, in document: EscrowDocument?,
+    _ completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    guard var document = document ?? EscrowDocument(machine: binding.machine, node: binding.node) else {
+      return completion(.failed(.unidentified))
+    }
+    guard document.accept(password, proof) else {
+      return completion(.surprised("this proof may not displace the accepted password"))
+    }
+    keeper.save(document, telling: tell) { completion(Outcome($0)) }
+  }
+}

@@ -1,0 +1,261 @@
+import NodePasswordCore
+import Testing
+
+/// A refused agent, told where it hurts and once.
+@Suite struct ReconcilerAgentTests {
+  private func refused(_ cause: Refusal.Cause, _ count: Int = 3, at moment: Moment = Fixture.start)
+    -> MachineObservation
+  {
+    var observation = Fixture.machine()
+    observation.agent = .present(
+      Fixture.agent(Refusal(cause: cause, count: count, firstSeen: moment, lastSeen: moment)))
+    if case .present(var installation) = observation.installation {
+      installation.unit = "k3s-agent.service"
+      installation.configurationDropIns = .present("/etc/rancher/k3s/config.yaml.d")
+      observation.installation = .present(installation)
+    }
+    return observation
+  }
+
+  /// A daemon that has looked once, and everything was in order.
+  private func bench(_ policy: Policy = Policy()) throws -> Bench {
+    var calm = refused(.token)
+    calm.agent = .present(AgentFacts(unit: "k3s-agent.service", state: nil, refusal: .absent))
+    var bench = try Bench(after: calm, policy: policy)
+    #expect(bench.commands.contains(.followJournal("k3s-agent.service")))
+    bench.advance(.seconds(60))
+    bench.commands = []
+    return bench
+  }
+
+  private func look(_ bench: inout Bench, _ observation: MachineObservation) throws {
+    bench.commands = []
+    bench.send(.woken(.machine, .agentSpoke))
+    let pass = try #require(bench.look(.machine))
+    bench.commands = []
+    bench.send(.observed(pass, .machine(observation)))
+  }
+
+  private func records(_ bench: Bench) -> [Record] {
+    bench.commands.compactMap { if case .record(let record) = $0 { record } else { nil } }
+  }
+
+  private func alerts(_ bench: Bench) -> [Record] {
+    bench.commands.compactMap { if case .alert(let record, _) = $0 { record } else { nil } }
+  }
+
+  @Test func aRefusalIsToldOnceWithCauseRemedyAndProcess() throws {
+    var bench = try bench()
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+    let told = records(bench)
+    #expect(told.map(\.kind) == [.refusedToken, .driftFound, .reported])
+    for record in told { #expect(record.fields[.objectPID] == "42", "\(record.kind)") }
+    #expect(told.first?.fields[.unit] == "k3s-agent.service")
+    #expect(told.first?.fields[.advice]?.contains("token") == true)
+    for count in 4...8 {
+      bench.advance(.seconds(6))
+      try look(&bench, refused(.token, count, at: bench.now.monotonic))
+      #expect(records(bench).isEmpty, "not once per retry")
+    }
+  }
+
+  @Test func oneAlertForOneRefusal() throws {
+    var bench = try bench()
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+    #expect(alerts(bench).map(\.kind) == [.refusedToken], "the most urgent of what was said about it")
+    let alert = try #require(alerts(bench).first)
+    #expect(alert.fields[.id]?.count == 18)
+    #expect(records(bench).contains(alert), "the record in the journal carries the alert's ID")
+    bench.advance(.seconds(6))
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+    #expect(alerts(bench).isEmpty)
+  }
+
+  @Test func anotherCauseIsToldAnew() throws {
+    var bench = try bench()
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+    bench.advance(.seconds(6))
+    try look(&bench, refused(.nodeDeleted, at: bench.now.monotonic))
+    #expect(records(bench).map(\.kind).contains(.refusedNodeDeleted))
+  }
+
+  @Test func theEndIsToldOnlyOnceItIsKnown() throws {
+    var bench = try bench()
+    let moment = bench.now.monotonic
+    try look(&bench, refused(.token, at: moment))
+    // Its journal cannot be read for a moment: neither over nor news.
+    var blind = refused(.token, at: moment)
+    blind.agent = .present(AgentFacts(unit: "k3s-agent.service", state: nil, refusal: .unknown(Fixture.obstacle)))
+    bench.advance(.seconds(50))
+    try look(&bench, blind)
+    #expect(!records(bench).map(\.kind).contains(.agentAdmitted))
+    try look(&bench, refused(.token, at: moment))
+    #expect(records(bench).map(\.kind).contains(.agentAdmitted))
+    #expect(!records(bench).map(\.kind).contains(.refusedToken))
+  }
+
+  private var restarting: Policy {
+    var policy = Policy()
+    policy.rules.append(Rule(name: "restart", drift: [.agentRefused], remedy: .restartAgent))
+    return policy
+  }
+
+  /// Law L10: a unit that was restarted a moment ago has merely not been refused yet.
+  @Test func aRestartHasNotHealedBeforeTheAgentHadTimeToBeRefusedAgain() throws {
+    var bench = try bench(restarting)
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+    let (pass, step, act) = try #require(bench.counted.first)
+    #expect(act.kind == .unit)
+    bench.commands = []
+    bench.send(.counted(pass, step: step, nil))
+    #expect(bench.performed.first?.2 == .restartAgent(Action.AgentUnit(name: "k3s-agent.service", mainPID: 42)))
+    bench.advance(.milliseconds(100))
+    let before = refused(.token, at: bench.now.monotonic + .seconds(-1))
+    bench.send(.performed(pass, step: step, .done))
+    let verify = try #require(bench.look(.machine))
+    bench.commands = []
+    bench.send(.observed(verify, .machine(before)))
+    #expect(!records(bench).map(\.kind).contains(.healed), "too soon to say")
+    bench.advance(.seconds(46))
+    try look(&bench, before)
+    #expect(records(bench).map(\.kind).contains(.healed))
+  }
+
+  @Test func aRestartThatDidNotHelpIsNotRepeatedWithinTheSpan() throws {
+    var bench = try bench(restarting)
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+    let (pass, step, _) = try #require(bench.counted.first)
+    bench.send(.counted(pass, step: step, nil))
+    bench.send(.performed(pass, step: step, .done))
+    bench.advance(.seconds(10))
+    let verify = try #require(bench.look(.machine))
+    bench.send(.observed(verify, .machine(refused(.token, at: bench.now.monotonic))))
+    bench.advance(.seconds(10))
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+    #expect(bench.counted.isEmpty)
+  }
+
+  @Test func aConflictOfTwoPasswordsIsToldOnceAndNeedsAPerson() throws {
+    var policy = Policy()
+    policy.escrow = .credential
+    var bench = try bench(policy)
+    var observation = Fixture.machine()
+    observation.provisioned = .present(ProvisionedFacts(isInFile: false, contradictsEscrow: true))
+    try look(&bench, observation)
+    #expect(records(bench).map(\.kind).contains(.credentialConflict))
+    let report = bench.commands.compactMap { if case .publish(let report) = $0 { report } else { nil } }.last
+    #expect(report?.verdict == .needsPerson)
+    try look(&bench, observation)
+    #expect(!records(bench).map(\.kind).contains(.credentialConflict))
+  }
+
+  @Test func aProbeIsAskedForOnceAfterAHealAndItsRefusalCounts() throws {
+    var policy = Policy()
+    policy.probe = .afterHeal
+    var bench = try bench(policy)
+    var missing = Fixture.machine()
+    missing.passwordFile = .absent
+    try look(&bench, missing)
+    let (pass, step, _) = try #require(bench.counted.first)
+    bench.send(.counted(pass, step: step, nil))
+    bench.send(.performed(pass, step: step, .done))
+    let verify = try #require(bench.look(.machine))
+    bench.commands = []
+    bench.send(.observed(verify, .machine(Fixture.machine())))
+    // The heal is told by this look; another follows at once and asks.
+    let asking = try #require(bench.look(.machine))
+    bench.commands = []
+    bench.send(.observed(asking, .machine(Fixture.machine())))
+    let (probing, probeStep, _) = try #require(bench.counted.first)
+    bench.commands = []
+    bench.send(.counted(probing, step: probeStep, nil))
+    #expect(bench.performed.first?.2 == .probe(Fixture.file))
+    bench.send(.performed(probing, step: probeStep, .answered(ProbeAnswer(status: 403, meaning: .passwordRefused))))
+    #expect(records(bench).map(\.kind).contains(.probed))
+    #expect(bench.reconciler.machineMemory.refusedByProbe == Fixture.file)
+    let after = try #require(bench.look(.machine))
+    bench.commands = []
+    bench.send(.observed(after, .machine(Fixture.machine())))
+    #expect(records(bench).map(\.kind).contains(.refusedNameTaken))
+    bench.advance(.seconds(30))
+    try look(&bench, Fixture.machine())
+    #expect(bench.counted.isEmpty, "not asked again")
+  }
+}
+
+/// When an alarm raises an alert.
+@Suite struct AlarmGateTests {
+  private func bench(_ from: Priority = .warning, unit: String? = "nodepassd-alert@.service") -> Bench {
+    var policy = Policy()
+    policy.alerts.from = from
+    policy.alerts.unit = unit
+    var bench = Bench()
+    bench.start(policy: policy)
+    bench.commands = []
+    return bench
+  }
+
+  private func alerts(_ bench: inout Bench, _ record: Record) -> Int {
+    bench.commands = []
+    bench.send(.noted(record))
+    return bench.commands.filter { if case .alert = $0 { true } else { false } }.count
+  }
+
+  @Test func byLevel() {
+    for priority in Priority.allCases {
+      for from in Priority.allCases {
+        var bench = bench(from)
+        let expected = priority <= from ? 1 : 0
+        #expect(alerts(&bench, Record(.obstructed, priority: priority)) == expected, "\(priority) from \(from)")
+      }
+    }
+    var silent = bench(.debug, unit: nil)
+    #expect(alerts(&silent, Record(.collision)) == 0)
+  }
+
+  @Test func oncePerEpisodeUnlessItGetsWorse() {
+    var bench = bench()
+    let drift: [RecordField: String] = [.drift: "agent-refused", .subject: "machine"]
+    #expect(alerts(&bench, Record(.driftFound, drift)) == 1)
+    #expect(alerts(&bench, Record(.reported, drift)) == 0)
+    #expect(alerts(&bench, Record(.held, drift)) == 1, "worse than before")
+    #expect(alerts(&bench, Record(.held, drift)) == 0)
+    #expect(alerts(&bench, Record(.driftFound, [.drift: "password-file-missing", .subject: "machine"])) == 1)
+    #expect(alerts(&bench, Record(.driftGone, drift)) == 0)
+    #expect(alerts(&bench, Record(.driftFound, drift)) == 1, "a new episode")
+  }
+
+  @Test func neverMoreThanTheLimitInASpanAndNeverInSilence() {
+    var bench = bench()
+    var raised = 0
+    var suppressed = 0
+    for _ in 0..<100 {
+      bench.advance(.seconds(1))
+      raised += alerts(&bench, Record(.obstructed))
+      suppressed += bench.records.filter { $0 == .alertsSuppressed }.count
+    }
+    #expect(raised == AlarmGate.limit && suppressed == 1)
+    bench.advance(AlarmGate.span)
+    #expect(alerts(&bench, Record(.obstructed)) == 1)
+  }
+
+  @Test func everyAlarmHasAnIDOfItsOwn() {
+    var bench = bench()
+    var ids: Set<String> = []
+    for _ in 0..<AlarmGate.limit {
+      bench.commands = []
+      bench.send(.noted(Record(.obstructed)))
+      for case .alert(let record, _) in bench.commands { ids.insert(record.fields[.id] ?? "") }
+    }
+    #expect(ids.count == AlarmGate.limit && !ids.contains(""))
+  }
+
+  @Test func aFailedAlertIsRecordedAndRaisesNone() {
+    var bench = bench(.debug)
+    bench.send(.alertEnded(Obstacle(.inputOutput, at: "nodepassd-alert@x.service", "failed")))
+    #expect(bench.records == [.alertFailed])
+    #expect(!bench.commands.contains { if case .alert = $0 { true } else { false } })
+    bench.send(.alertEnded(nil))
+    #expect(bench.records == [.alertFailed])
+  }
+}
