@@ -19,13 +19,34 @@ struct EscrowTaker: Sendable {
         guard reading.identity == identity, let password = reading.password else {
           return completion(.surprised("the password file is another by now"))
         }
-        guard let node = installation.effectiveName.value else {
-          return completion(.surprised("this machine's node name is not known"))
-        }
-        keeper.load { escrow in
-          store(password, proof, Binding(machine: installation.identity, node: node), in: escrow, completion)
+        confirmName { node in
+          switch node {
+          case .failure(let surprise): completion(surprise.outcome)
+          case .success(let node):
+            keeper.load { escrow in
+              store(password, proof, Binding(machine: installation.identity, node: node), in: escrow, completion)
+            }
+          }
         }
       }
+    }
+  }
+
+  private struct Surprise: Error {
+    var outcome: Outcome
+  }
+
+  /// A look takes its time: its certificates may be the ones that came with a new name, and its name the one before.
+  private func confirmName(_ completion: @escaping @Sendable (Result<NodeName, Surprise>) -> Void) {
+    guard let node = installation.effectiveName.value else {
+      return completion(.failure(Surprise(outcome: .surprised("this machine's node name is not known"))))
+    }
+    ports.machine.installation { answer in
+      if let obstacle = answer.obstacle { return completion(.failure(Surprise(outcome: .failed(obstacle)))) }
+      guard answer.observed().value?.effectiveName == .present(node) else {
+        return completion(.failure(Surprise(outcome: .surprised("this machine's node name is another by now"))))
+      }
+      completion(.success(node))
     }
   }
 

@@ -12,21 +12,34 @@ struct Sim: ParsableCommand {
   var count: UInt64 = 1
   @Flag(help: "Print everything that happened.")
   var trace = false
+  @Flag(help: "Go on after a law is broken.")
+  var keepGoing = false
+  @Flag(help: "Count what was recorded and done in all of them.")
+  var tally = false
 
   func run() throws {
     var failures = 0
+    var counts: [String: Int] = [:]
     for seed in seed..<(seed + count) {
-      let options = SimulationOptions(seed: seed)
+      var options = SimulationOptions(seed: seed)
+      options.keepsTrace = trace
+      options.keepsGoing = keepGoing
       let result = Simulation.run(options)
       if trace { DemoOutput.write(result.trace.joined(separator: "\n") + "\n") }
       if count == 1 || !result.violations.isEmpty {
-        let role = options.hasServerRole ? "server" : "agent"
+        let laws = result.violations.isEmpty ? "all laws kept" : result.violations.joined(separator: "; ")
         DemoOutput.write(
-          "seed \(seed) (\(role), \(options.mode.rawValue)): \(result.violations.isEmpty ? "all laws kept" : result.violations.joined(separator: "; ")); ends \(result.verdict?.rawValue ?? "without a status")\n"
+          "seed \(seed) (\(options.setting.summary)): \(laws); ends \(result.verdict?.rawValue ?? "without a status")\n"
         )
+      }
+      if tally {
+        for (kind, count) in result.records { counts["record \(kind.rawValue)", default: 0] += count }
+        for (act, count) in result.acts { counts["act \(act)", default: 0] += count }
+        counts["ends \(result.verdict?.rawValue ?? "without a status")", default: 0] += 1
       }
       failures += result.violations.isEmpty ? 0 : 1
     }
+    for (word, count) in counts.sorted(by: { $0.key < $1.key }) { DemoOutput.write("\(count)\t\(word)\n") }
     if count > 1 { DemoOutput.write("\(count - UInt64(failures)) passed, \(failures) failed\n") }
     if failures > 0 { throw ExitCode.failure }
   }

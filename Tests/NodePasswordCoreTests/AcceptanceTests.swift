@@ -63,6 +63,16 @@ import Testing
 
   @Test func oneLookIsNoProof() { #expect(proven([look(Fixture.file, new)]) == nil) }
 
+  /// Seen first in the middle of one start: the other half of that one and the first half of the next make no acceptance.
+  @Test func twoHalvesOfTwoStartsAreNoProof() {
+    let rest = Observed.present(Fixture.certificates(2))
+    var next = Fixture.certificates(2)
+    next.serving = Fixture.certificates(3).serving
+    let looks = [look(Fixture.file, half), look(Fixture.file, rest), look(Fixture.file, .present(next))]
+    #expect(proven(looks) == nil)
+    #expect(proven(looks + [look(Fixture.file, .present(Fixture.certificates(3)))]) == Fixture.file)
+  }
+
   @Test func aFileThatChangedInBetweenIsNotProven() {
     #expect(proven([look(Fixture.file, old), look(Fixture.otherFile, new)]) == nil)
     #expect(proven([look(Fixture.file, old), look(Fixture.otherFile, old), look(Fixture.file, new)]) == nil)
@@ -81,6 +91,21 @@ import Testing
     #expect(proven([look(Fixture.file, old), look(Fixture.file, unseen)]) == nil)
     #expect(proven([look(Fixture.file, old), look(Fixture.file, unseen), look(Fixture.file, old)]) == nil)
     #expect(proven([look(Fixture.file, old), look(Fixture.file, unseen), look(Fixture.file, new)]) == Fixture.file)
+  }
+
+  /// Certificates that can be read at last may be as old as the file, or older: nobody saw them come.
+  @Test func certificatesThatCouldNotBeReadAtFirstProveNothing() {
+    let unseen = Observed<CertificatePair>.unknown(Fixture.obstacle)
+    let younger = Observed.present(Fixture.certificates(2, modified: Fixture.file.changeTime + 1))
+    #expect(proven([look(Fixture.file, unseen), look(Fixture.file, younger)]) == nil)
+    #expect(
+      proven([look(Fixture.otherFile, old), look(Fixture.file, unseen), look(Fixture.file, new)]) == nil,
+      "they may have come for the file before")
+    #expect(
+      proven([look(Fixture.file, unseen), look(Fixture.file, .absent), look(Fixture.file, younger)]) == Fixture.file)
+    #expect(
+      proven([look(Fixture.file, unseen), look(Fixture.file, old), look(Fixture.file, new)]) == Fixture.file,
+      "the next start proves again")
   }
 
   @Test(arguments: Action.Proof.allCases) func nothingIsKeptWhileTheMachineIsNotKnown(_ proof: Action.Proof) {

@@ -94,6 +94,20 @@ import Testing
     return plan.acts.count
   }
 
+  /// A server whose password file does not fit is not in sync, even where nothing tells what would.
+  @Test func aMismatchWithoutAnEscrowWaitsForAPerson() {
+    var observation = Fixture.node()
+    observation.fileVerdict = .present(.differs)
+    observation.fileComparison = .nothingToCompare
+    observation.escrowVerdict = .absent
+    var circumstances = Fixture.circumstances(server: true)
+    circumstances.node.drift = .secretMismatch
+    circumstances.node.driftSince = Moment(nanoseconds: 0)
+    #expect(MachineGoldenTests.describe(Planner.plan(for: .node(observation), circumstances)) == "hold")
+    observation.fileVerdict = .present(.matches)
+    #expect(MachineGoldenTests.describe(Planner.plan(for: .node(observation), circumstances)) == "")
+  }
+
   @Test func aNodeElsewhereIsNeverTouched() {
     var observation = Fixture.node()
     var facts = Fixture.nodeFacts

@@ -44,6 +44,65 @@ import Testing
     bench.commands.compactMap { if case .alert(let record, _) = $0 { record } else { nil } }
   }
 
+  /// Where it is not known what is installed, nothing is known of the agent.
+  @Test func aLookThatSeesNothingIsNoAdmission() throws {
+    var bench = try bench()
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+    #expect(records(bench).first?.kind == .refusedToken)
+    bench.advance(.seconds(60))
+    try look(
+      &bench,
+      MachineObservation(
+        installation: .unknown(Fixture.obstacle), passwordFile: .unknown(Fixture.obstacle),
+        strayFile: .unknown(Fixture.obstacle), escrow: .unknown(Fixture.obstacle),
+        certificates: .unknown(Fixture.obstacle)))
+    #expect(!records(bench).contains { $0.kind == .agentAdmitted })
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+    #expect(!records(bench).contains { $0.kind == .refusedToken }, "told already")
+  }
+
+  /// Another file is no admission: what a probe told of the last one says nothing about the agent.
+  @Test func aChangedFileDoesNotEndWhatAProbeTold() throws {
+    var policy = Policy()
+    policy.probe = .afterHeal
+    var bench = try bench(policy)
+    var seen = refused(.token, at: bench.now.monotonic)
+    seen.agent = .present(AgentFacts(unit: "k3s-agent.service", state: nil, refusal: .absent))
+    bench.reconciler.machineMemory.refusedByProbe = Fixture.file
+    try look(&bench, seen)
+    #expect(records(bench).first?.kind == .refusedNameTaken)
+    seen.passwordFile = .present(PasswordFileFacts(identity: Fixture.otherFile, shape: .wellFormed(.matchesAccepted)))
+    bench.advance(.seconds(1))
+    try look(&bench, seen)
+    #expect(!records(bench).contains { $0.kind == .agentAdmitted })
+    bench.advance(.seconds(60))
+    try look(&bench, seen)
+    #expect(records(bench).contains { $0.kind == .agentAdmitted }, "nothing was heard of it since")
+  }
+
+  /// What cannot be compared for a moment is no other cause.
+  @Test func aFaultDoesNotChangeTheCauseThatWasTold() throws {
+    var bench = try bench()
+    var seen = refused(.password, at: bench.now.monotonic + .seconds(1))
+    seen.agent = seen.agent.map { facts in
+      var facts = facts
+      facts.refusal = facts.refusal.map {
+        Refusal(cause: .password, count: 3, firstSeen: $0.firstSeen + .seconds(-9), lastSeen: $0.lastSeen)
+      }
+      return facts
+    }
+    bench.advance(.seconds(1))
+    try look(&bench, seen)
+    #expect(records(bench).first?.kind == .refusedNameTaken)
+    var faulty = seen
+    faulty.escrow = .unknown(Fixture.obstacle)
+    faulty.passwordFile = .present(PasswordFileFacts(identity: Fixture.file, shape: .wellFormed(.nothingToCompare)))
+    try look(&bench, faulty)
+    #expect(!records(bench).contains { $0.kind == .refusedPassword })
+    try look(&bench, seen)
+    #expect(!records(bench).contains { $0.kind == .refusedNameTaken })
+  }
+
   @Test func aRefusalIsToldOnceWithCauseRemedyAndProcess() throws {
     var bench = try bench()
     try look(&bench, refused(.token, at: bench.now.monotonic))

@@ -119,6 +119,34 @@ extension Bench {
     #expect(!bench.records.contains(.driftGone), "what we healed did not go without us")
   }
 
+  /// Found by a simulated life: the escrow was damaged while a changed file was waiting for its verdict.
+  @Test func driftThatCannotBeSeenAnyMoreIsNotBeingHandled() throws {
+    func verdict(_ bench: Bench) -> StatusReport.Verdict? {
+      bench.commands.compactMap { if case .publish(let report) = $0 { report.verdict } else { nil } }.last
+    }
+    var changed = Fixture.machine()
+    changed.passwordFile = .present(PasswordFileFacts(identity: Fixture.otherFile, shape: .wellFormed(.differs)))
+    var bench = try bench(after: Fixture.machine())
+    for (observation, expected) in [(changed, StatusReport.Verdict.beingHandled), (damaged(changed), .unknown)] {
+      bench.advance(.seconds(2))
+      bench.commands = []
+      bench.send(.woken(.machine, .fileChanged))
+      bench.advance(.seconds(1))
+      bench.send(.timeCame)
+      let pass = try #require(bench.look(.machine))
+      bench.send(.observed(pass, .machine(observation)))
+      #expect(verdict(bench) == expected)
+    }
+  }
+
+  private func damaged(_ observation: MachineObservation) -> MachineObservation {
+    var observation = observation
+    observation.escrow = .unknown(Obstacle(.malformed, at: "escrow", "its end is missing"))
+    observation.passwordFile = .present(
+      PasswordFileFacts(identity: Fixture.otherFile, shape: .wellFormed(.nothingToCompare)))
+    return observation
+  }
+
   @Test func aWakeDuringALookCostsOneMoreLook() throws {
     var bench = Bench()
     bench.start()

@@ -52,6 +52,13 @@ import Testing
       title: "put back by a heal and refused: what was displaced goes back", escrow: .present(displaced),
       expected: "act put-back-displaced", diagnosis: .nameTaken),
     Row(
+      title: "put back by a heal, and refused once: that may be the answer to a question of before", count: 1,
+      age: .milliseconds(100), firstAge: .milliseconds(100), escrow: .present(displaced), fileAge: .milliseconds(400),
+      expected: "", diagnosis: nil),
+    Row(
+      title: "a 400 that may be the answer to a question of before", cause: .emptyPassword, count: 1,
+      age: .milliseconds(100), firstAge: .milliseconds(100), fileAge: .milliseconds(400), expected: "", diagnosis: nil),
+    Row(
       title: "that is refused too: a person decides", file: .present(.wellFormed(.nothingToCompare)),
       escrow: .present(refused), expected: "hold", diagnosis: .nameTaken),
     Row(
@@ -67,8 +74,14 @@ import Testing
       title: "empty file", cause: .emptyPassword, file: .present(.empty), expected: "act restore-password-file",
       diagnosis: .emptyPassword),
     Row(
+      title: "a 400, and a file that cannot be read just now", cause: .emptyPassword, file: .unknown(Fixture.obstacle),
+      expected: "", diagnosis: nil),
+    Row(
       title: "the file was empty, and is not any more", cause: .emptyPassword, age: .seconds(1), fileAge: .seconds(2),
       expected: "", diagnosis: nil),
+    Row(
+      title: "a 400 with a password in the file: the name is not the certificate's", cause: .emptyPassword,
+      expected: "report", diagnosis: .nodeName),
     Row(
       title: "malformed file", cause: .malformedPassword, file: .present(.malformed(.innerNewline)),
       expected: "act restore-password-file", diagnosis: .malformedPassword),
@@ -98,6 +111,7 @@ import Testing
     circumstances.machine.file = observation.passwordFile.value.map {
       Sighting(identity: $0.identity, since: Fixture.start + (.zero - row.fileAge))
     }
+    if row.firstAge <= row.fileAge { circumstances.machine.refusedSince = Fixture.start + (.zero - row.firstAge) }
     circumstances.machine.acceptedAt = row.acceptedAgo.map { Fixture.start + (.zero - $0) }
     circumstances.machine.agentChangedAt = row.restartedAgo.map { Fixture.start + (.zero - $0) }
     return (observation, circumstances)
@@ -162,6 +176,7 @@ import Testing
     var isOverridden: Observed<Bool> = .present(false)
     var dropIns: Observed<String> = .present("/etc/rancher/k3s/config.yaml.d")
     var acts: [Act] = []
+    var watchedFor: Duration?
     var expected: String
 
     var testDescription: String { title }
@@ -179,6 +194,10 @@ import Testing
     Row(title: "unit gone", state: .absent, expected: "hold"),
     Row(
       title: "refused twice", row: RefusalTests.Row(title: "", count: 2, expected: ""), expected: "wait refusals"),
+    Row(
+      title: "refused before this daemon's first look, and let in since for all it knows", watchedFor: .seconds(5),
+      expected: "wait refusals"),
+    Row(title: "refused since as well", watchedFor: .seconds(6), expected: "act restart-agent"),
     Row(title: "on a server", row: RefusalTests.Row(title: "", server: true, expected: ""), expected: "hold"),
     Row(
       title: "restarted within the span", acts: [Act(at: Fixture.wall, kind: .unit, phase: .begun, word: "x")],
@@ -213,6 +232,7 @@ import Testing
     }
     circumstances.policy.rules.append(Rule(name: "restart", drift: [.agentRefused], remedy: row.remedy))
     circumstances.history = ActHistory(row.acts, at: Fixture.wall)
+    circumstances.machine.watchedSince = row.watchedFor.map { Fixture.start + (.zero - $0) }
     let plan = Planner.plan(for: .machine(observation), circumstances)
     #expect(MachineGoldenTests.describe(plan) == row.expected)
   }
@@ -241,6 +261,7 @@ import Testing
     var provisioned: Observed<ProvisionedFacts> = .present(ProvisionedFacts(isInFile: false, contradictsEscrow: false))
     var restedFor = Duration.seconds(60)
     var server = false
+    var hasName = true
     var expected: String
 
     var testDescription: String { title }
@@ -267,6 +288,18 @@ import Testing
     Row(
       title: "a clone with a password of its own", escrow: .present(foreign),
       expected: "act restore-password-file provisioner"),
+    Row(
+      title: "a clone with a password in its file: in another's escrow it could not be kept",
+      file: .present(.wellFormed(.nothingToCompare)), escrow: .present(foreign), expected: "hold"),
+    Row(
+      title: "the same, with something behind the password", file: .present(.malformed(.innerNewline)),
+      escrow: .present(foreign), expected: "hold"),
+    Row(
+      title: "a clone with nothing in its file", file: .present(.empty), escrow: .present(foreign),
+      expected: "act restore-password-file provisioner"),
+    Row(
+      title: "the agent was faster, and the name is not known", file: .present(.wellFormed(.nothingToCompare)),
+      hasName: false, expected: "hold"),
     Row(title: "the escrow is damaged", escrow: .unknown(Fixture.obstacle), expected: "hold"),
     Row(
       title: "the hardware cannot be read",
@@ -293,6 +326,11 @@ import Testing
     observation.escrow = row.escrow
     if !row.hasCertificates { observation.certificates = .absent }
     observation.provisioned = row.provisioned
+    if !row.hasName, case .present(var installation) = observation.installation {
+      installation.nodeName = .absent
+      installation.certificateName = .absent
+      observation.installation = .present(installation)
+    }
     var circumstances = Fixture.circumstances(server: row.server)
     circumstances.policy.escrow = row.store
     circumstances.machine.file = Sighting(identity: Fixture.file, since: Fixture.start + (.zero - row.restedFor))
@@ -325,6 +363,21 @@ import Testing
     let plan = Planner.plan(for: .machine(observation), Fixture.circumstances())
     #expect(MachineGoldenTests.describe(plan) == expected)
     #expect(plan.decisions.allSatisfy { $0.finding.drift == .nodeNameChanged })
+  }
+
+  /// A restart that is to bring the new name about takes a moment.
+  @Test func aRestartOfOursIsGivenTime() {
+    var observation = Fixture.machine()
+    if case .present(var installation) = observation.installation {
+      installation.nodeName = .absent
+      installation.nodeID = NodeIDFacts(isWanted: .present(true), id: .absent)
+      observation.installation = .present(installation)
+    }
+    var circumstances = Fixture.circumstances()
+    circumstances.machine.noteRestart(at: Fixture.start + .seconds(-44))
+    #expect(MachineGoldenTests.describe(Planner.plan(for: .machine(observation), circumstances)) == "wait settle")
+    circumstances.machine.noteRestart(at: Fixture.start + .seconds(-45))
+    #expect(MachineGoldenTests.describe(Planner.plan(for: .machine(observation), circumstances)) == "report")
   }
 
   @Test func whatIsNotKnownIsNoChange() {

@@ -25,23 +25,36 @@ import Testing
   }
 
   @Test func theSameSeedIsTheSameLife() {
-    let first = Simulation.run(SimulationOptions(seed: 42))
-    let second = Simulation.run(SimulationOptions(seed: 42))
+    var options = SimulationOptions(seed: 42)
+    options.keepsTrace = true
+    let first = Simulation.run(options)
+    let second = Simulation.run(options)
     #expect(first.trace == second.trace)
     #expect(first.trace.count > 100)
+    #expect(Simulation.run(SimulationOptions(seed: 42)).records == first.records, "looking on changes nothing")
   }
 
   /// Lives in which nothing happens would keep any law.
   @Test func livesAreEventful() {
     var records: [RecordKind: Int] = [:]
-    for seed in UInt64(1)...200 {
-      records.merge(Simulation.run(SimulationOptions(seed: seed)).records, uniquingKeysWith: +)
+    var acts: [String: Int] = [:]
+    for seed in UInt64(1)...400 {
+      let result = Simulation.run(SimulationOptions(seed: seed))
+      records.merge(result.records, uniquingKeysWith: +)
+      acts.merge(result.acts, uniquingKeysWith: +)
     }
     for kind in [
-      RecordKind.started, .escrowAccepted, .driftFound, .planned, .acted, .healed, .held, .reported, .actFailed,
-      .obstructed, .cleared, .clockJumped, .policyRejected,
+      RecordKind.started, .escrowAccepted, .escrowForeign, .escrowDamaged, .driftFound, .planned, .acted, .healed,
+      .held,
+      .reported, .actFailed, .obstructed, .cleared, .driftGone, .clockJumped, .datastoreWentBack, .policyRejected,
+      .refusedPassword, .refusedNameTaken, .refusedEmptyPassword, .refusedMalformedPassword, .refusedToken,
+      .refusedNodeDeleted, .refusedStaleCertificate, .refusedNodeName, .agentWaiting, .agentAdmitted,
+      .credentialConflict, .probed, .alertFailed,
     ] {
       #expect(records[kind, default: 0] > 0, "\(kind.rawValue) never came")
+    }
+    for act in ["restore", "restore-provisioned", "put-back", "restart", "use-node-id", "probe"] {
+      #expect(acts[act, default: 0] > 0, "\(act) never came")
     }
   }
 }

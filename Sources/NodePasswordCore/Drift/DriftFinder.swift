@@ -44,8 +44,16 @@ package enum DriftFinder {
     case .malformed(let fault): return known(.secretMalformed, "the Secret's hash is unusable: \(fault)", observation)
     case .wellFormed: break
     }
-    if observation.fileVerdict == .present(.differs), observation.fileComparison == .matchesAccepted {
-      return Finding(.secretMismatch, "the password file and the escrow agree, and the Secret's hash is another")
+    if observation.fileVerdict == .present(.differs) {
+      switch observation.fileComparison {
+      case .matchesAccepted:
+        return Finding(.secretMismatch, "the password file and the escrow agree, and the Secret's hash is another")
+      // The agent will be refused, and nothing tells which side is right.
+      case .nothingToCompare:
+        return known(.secretMismatch, "the password file does not fit the Secret's hash", observation)
+      // The machine's own look judges these.
+      case .matchesCandidate, .differs: break
+      }
     }
     return secret.isImmutable ? nil : Finding(.secretMutable, "the Secret is not immutable")
   }

@@ -9,7 +9,9 @@ struct MachineSearch {
 
   func findings() -> [Finding] {
     let password = password()
-    return password + exposure() + stray() + identity() + refused(isExplained: !password.isEmpty)
+    let identity = identity()
+    return password + exposure() + stray() + identity
+      + refused(isExplained: !password.isEmpty, isRenamed: !identity.isEmpty)
   }
 
   // MARK: Password
@@ -139,30 +141,32 @@ struct MachineSearch {
 
   /// The certificate holds the name that was accepted; the configuration says under which name the agent will ask next.
   private func identity() -> [Finding] {
-    guard case .present(let accepted) = installation.certificateName else { return [] }
+    guard case .present(let accepted) = installation.certificateName, let change = nameChange(from: accepted) else {
+      return []
+    }
+    // An agent that was restarted a moment ago is about to join under the new name.
+    let end = memory.agentChangedAt.map { $0 + Refusal.standing }
+    let readiness = end.flatMap { now < $0 ? Finding.Readiness.waiting(.settle, until: $0) : nil }
+    return [Finding(.nodeNameChanged, change, readiness ?? .ready)]
+  }
+
+  private func nameChange(from accepted: NodeName) -> String? {
     switch installation.nodeName {
-    case .unknown: return []
-    case .present(let configured) where configured == accepted: return []
+    case .unknown: return nil
+    case .present(let configured) where configured == accepted: return nil
     case .present(let configured):
-      return [
-        Finding(
-          .nodeNameChanged,
-          "the agent would join as “\(configured)” at its next start; the server knows this machine as “\(accepted)”")
-      ]
+      return
+        "the agent would join as “\(configured)” at its next start; the server knows this machine as “\(accepted)”"
     case .absent:
-      guard installation.nodeID.isWanted == .present(true), installation.nodeID.id.isAbsent else { return [] }
-      return [
-        Finding(
-          .nodeNameChanged,
-          "the node's id is lost: at its next start the agent makes a new one and leaves “\(accepted)” behind")
-      ]
+      guard installation.nodeID.isWanted == .present(true), installation.nodeID.id.isAbsent else { return nil }
+      return "the node's id is lost: at its next start the agent makes a new one and leaves “\(accepted)” behind"
     }
   }
 
   // MARK: Refusal
 
   /// Only what nothing above explains (design 5); and what no password could mend.
-  private func refused(isExplained: Bool) -> [Finding] {
+  private func refused(isExplained: Bool, isRenamed: Bool) -> [Finding] {
     guard let diagnosis = RefusalDiagnosis.diagnose(observation, memory, at: now) else { return [] }
     func finding(_ readiness: Finding.Readiness) -> [Finding] {
       [Finding(.agentRefused, diagnosis.detail, readiness, diagnosis: diagnosis)]
@@ -172,6 +176,7 @@ struct MachineSearch {
     case .nameTaken:
       guard observation.escrow.value?.isRefused == true else { return isExplained ? [] : finding(.ready) }
       return finding(.undecided("the server refuses the password in the file and the one in escrow"))
+    case .nodeName: return isRenamed ? [] : finding(.ready)
     case .token, .nodeDeleted, .staleCertificate: return finding(.ready)
     case .serverNotReady:
       let refusal = observation.agent.value?.refusal.value

@@ -10,6 +10,8 @@ package enum RefusalDiagnosis: String, CaseIterable, Hashable, Sendable {
   case token
   case nodeDeleted = "node-deleted"
   case staleCertificate = "stale-certificate"
+  /// The agent asks under another name than its client certificate's, and has nothing else to ask with.
+  case nodeName = "node-name"
   /// No refusal of this node; it ends by itself.
   case serverNotReady = "server-not-ready"
 
@@ -30,9 +32,17 @@ package enum RefusalDiagnosis: String, CaseIterable, Hashable, Sendable {
       // What was refused before the file became what it is now says nothing about it.
       guard memory.concernsFile(refusal) else { return nil }
       switch refusal.cause {
-      case .emptyPassword: return .emptyPassword
       case .malformedPassword: return .malformedPassword
-      default: return isNameTaken(machine) ? .nameTaken : .password
+      case .emptyPassword:
+        switch machine.passwordFile {
+        case .unknown: return nil
+        // A 400 means the one or the other (k3s-facts 2.3), and there is a password.
+        case .present(let facts) where facts.isWellFormed: return memory.surelyConcernsFile(refusal) ? .nodeName : nil
+        case .present, .absent: return .emptyPassword
+        }
+      default:
+        guard isNameTaken(machine) else { return .password }
+        return memory.surelyConcernsFile(refusal) ? .nameTaken : nil
       }
     }
   }
@@ -68,6 +78,7 @@ package enum RefusalDiagnosis: String, CaseIterable, Hashable, Sendable {
     case .nodeDeleted: "the Node of this machine was deleted, and its certificate counts for nothing any more"
     case .staleCertificate:
       "the Node of this machine was deleted, and the agent cannot fall back to its token while the old client certificate is there"
+    case .nodeName: "the agent asks under another name than the one in its client certificate"
     case .serverNotReady: "the server is not ready or cannot be reached; the agent asks again by itself"
     }
   }
@@ -82,7 +93,12 @@ package enum RefusalDiagnosis: String, CaseIterable, Hashable, Sendable {
     case .token: .refusedToken
     case .nodeDeleted: .refusedNodeDeleted
     case .staleCertificate: .refusedStaleCertificate
+    case .nodeName: .refusedNodeName
     case .serverNotReady: .agentWaiting
     }
   }
+}
+
+extension PasswordFileFacts {
+  fileprivate var isWellFormed: Bool { if case .wellFormed = shape { true } else { false } }
 }

@@ -18,7 +18,10 @@ extension MachineObservation {
       return passwordFile.obstacle == nil && passwordFile.value?.shape != .unreadable && escrow.obstacle == nil
         && !isEscrowOwnerUnknown
     case .passwordFileExposed: return passwordFile.obstacle == nil
-    case .agentRefused: return agent.obstacle == nil && agent.value?.refusal.obstacle == nil
+    case .agentRefused:
+      // Where there is no journal to read, only a probe tells of a refusal, and the look shows whether it still stands.
+      let obstacle = agent.obstacle ?? agent.value?.refusal.obstacle
+      return passwordFile.obstacle == nil && (obstacle == nil || obstacle?.kind == .notConfigured)
     case .nodeNameChanged:
       return installation.value?.certificateName.obstacle == nil && installation.value?.nodeName.obstacle == nil
     default: return passwordFile.obstacle == nil && passwordFile.value?.shape != .unreadable

@@ -37,7 +37,9 @@ package enum Acceptance {
     guard case .present(let pair) = machine.certificates, pair.oldestModification > facts.identity.changeTime else {
       return nil
     }
-    return .timestamps
+    // Certificates may have come with a copied disk; the server's own word is younger.
+    let diagnosis = RefusalDiagnosis.diagnose(machine, circumstances.machine, at: circumstances.now.monotonic)
+    return [.password, .nameTaken].contains(diagnosis) ? nil : .timestamps
   }
 
   private static func isWorthKeeping(

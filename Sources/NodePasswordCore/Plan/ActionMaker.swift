@@ -35,6 +35,7 @@ package enum ActionMaker {
     let source: Action.Source
     if let missing = whyNoEscrow(machine.escrow) {
       guard machine.mayUseProvisioned else { return .impossible(missing) }
+      if let reason = machine.whyNotKept { return .impossible("\(reason), so what is in the file could not be kept") }
       source = .provisioner
     } else {
       source = .escrow
@@ -111,5 +112,22 @@ package enum ActionMaker {
       return version.hasTypedSecrets ? distribution.secretType : "Opaque"
     }
     return old?.type ?? "Opaque"
+  }
+}
+
+extension MachineObservation {
+  /// What would be displaced is kept in escrow first (design 7): not in another's, and not without a name. `nil`: there is
+  /// nothing to keep, or it can be kept.
+  fileprivate var whyNotKept: String? {
+    switch passwordFile.value?.shape {
+    case .wellFormed, .malformed(.innerNewline): break
+    default: return nil
+    }
+    switch escrow {
+    case .unknown(let obstacle): return "the escrow could not be read: \(obstacle)"
+    case .present(let facts) where facts.owner != .thisMachine: return "the escrow belongs to \(facts.owner.rawValue)"
+    case .present, .absent: break
+    }
+    return installation.value?.effectiveName.value == nil ? "this machine's node name is not known" : nil
   }
 }

@@ -4,25 +4,35 @@ extension Reconciler {
   mutating func recordRefusal(_ seen: MachineObservation, _ pass: PassID, _ decisions: [Decision], _ now: Now) {
     guard seen.canTellRefusals else { return }
     let found = RefusalDiagnosis.diagnose(seen, machineMemory, at: now.monotonic)
+    if found != nil { diagnosedAt = now.monotonic }
     guard found != diagnosis else { return }
+    // What could not be compared just now makes no other cause of one that was told.
+    if let found, let diagnosis, found.isOfPassword, diagnosis.isOfPassword, !seen.canCompare { return }
     // Between two files, or two processes, nothing is known for a moment: over is only what has been over for a while.
-    if found == nil, let refusal = seen.agent.value?.refusal.value, refusal.stands(at: now.monotonic),
-      machineMemory.acceptedAt.map({ $0 < refusal.lastSeen }) ?? true
-    {
-      return
-    }
+    if found == nil, isTooSoonToTellTheEnd(seen, now) { return }
     let before = diagnosis
     diagnosis = found
     if let found {
-      let drift = decisions.first { $0.finding.drift == .agentRefused || $0.finding.drift.isOfPassword }?.finding.drift
+      let drift = decisions.map(\.finding.drift).first {
+        $0 == .agentRefused || $0.isOfPassword || found == .nodeName && $0 == .nodeNameChanged
+      }
       var more: [RecordField: String] = [.refusal: found.rawValue, .reason: found.detail]
       more[.drift] = drift?.rawValue
       more[.unit] = seen.agent.value?.unit
       more[.advice] = Advice.advice(for: found, decisions)
       emit(.record(Record(found.record, fields(.machine, pass, more))))
-    } else if let before {
+    } else if let before, seen.agent.value != nil || machineMemory.acceptedAt != nil {
+      // Without a unit only certificates tell that it is over; what a probe said simply counts no more.
       emit(.record(Record(.agentAdmitted, fields(.machine, pass, [.refusal: before.rawValue]))))
     }
+  }
+
+  private func isTooSoonToTellTheEnd(_ seen: MachineObservation, _ now: Now) -> Bool {
+    // A probe leaves no line behind: what it told stands as long as a line would.
+    let refusal = seen.agent.value?.refusal.value
+    let last = [diagnosedAt, refusal?.lastSeen].compactMap { $0 }.max()
+    guard let last, now.monotonic - last <= Refusal.standing else { return false }
+    return machineMemory.acceptedAt.map { $0 < last } ?? true
   }
 
   /// Two words for one password: the accepted one stays, and a person is told.
@@ -68,8 +78,19 @@ extension Reconciler {
   }
 }
 
+extension RefusalDiagnosis {
+  fileprivate var isOfPassword: Bool { self == .password || self == .nameTaken }
+}
+
 extension MachineObservation {
-  fileprivate var canTellRefusals: Bool { agent.obstacle == nil && agent.value?.refusal.obstacle == nil }
+  fileprivate var canCompare: Bool {
+    passwordFile.obstacle == nil && escrow.obstacle == nil && certificates.obstacle == nil
+      && installation.value?.identity.hardware.obstacle == nil
+  }
+
+  fileprivate var canTellRefusals: Bool {
+    installation.obstacle == nil && agent.obstacle == nil && agent.value?.refusal.obstacle == nil
+  }
 }
 
 extension Drift {

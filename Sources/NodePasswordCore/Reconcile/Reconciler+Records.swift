@@ -157,7 +157,7 @@ extension Reconciler {
   ) {
     switch action {
     case .acceptIntoEscrow: machineMemory.provenFile = nil
-    case .restartAgent, .useNodeID: machineMemory.agentChangedAt = now.monotonic
+    case .restartAgent, .useNodeID: machineMemory.noteRestart(at: now.monotonic)
     default: break
     }
     guard let drift else { return }

@@ -77,9 +77,10 @@ extension Reconciler {
     let isConflict = subject == .machine && isCredentialConflictTold
     if state.decisions.contains(where: \.needsPerson) || state.isForeignEscrowTold || isConflict {
       verdict = .needsPerson
-    } else if !state.decisions.isEmpty {
+    } else if state.decisions.contains(where: { state.observation?.canTell($0.finding.drift) == true }) {
       verdict = .beingHandled
-    } else if state.observation == nil || !state.obstacles.isEmpty {
+    } else if state.observation == nil || !state.obstacles.isEmpty || !state.decisions.isEmpty {
+      // Drift that was found, and cannot be seen any more: nobody is at it.
       verdict = .unknown
     } else {
       verdict = .inSync

@@ -50,6 +50,8 @@ package struct Reconciler: Sendable {
   var followedUnit: String?
   var alarms = AlarmGate()
   var diagnosis: RefusalDiagnosis?
+  /// When a refusal was last seen to stand.
+  var diagnosedAt: Moment?
   var isCredentialConflictTold = false
   var lastReport: StatusReport?
   var lastStatusLine = ""

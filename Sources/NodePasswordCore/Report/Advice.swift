@@ -53,6 +53,9 @@ package enum Advice {
       "if the Node was deleted on purpose, stop the agent here. Else give the agent a valid token and restart it"
     case .staleCertificate:
       "remove client-kubelet.crt and client-kubelet.key from the agent's directory; the agent then falls back to its token"
+    case .nodeName:
+      "put the old name back (`node-name`, or the `id` file); or, if the rename is meant, remove client-kubelet.crt and "
+        + "client-kubelet.key from the agent's directory, and delete the old Node after the new one has joined"
     case .serverNotReady: "nothing yet; see the server's journal if it stays so"
     }
   }

@@ -76,6 +76,7 @@ package enum RecordKind: String, CaseIterable, Hashable, Sendable {
   case refusedToken = "refused-token"
   case refusedNodeDeleted = "refused-node-deleted"
   case refusedStaleCertificate = "refused-stale-certificate"
+  case refusedNodeName = "refused-node-name"
   case agentWaiting = "agent-waiting"
   case agentAdmitted = "agent-admitted"
   case credentialConflict = "credential-conflict"
@@ -119,6 +120,7 @@ extension RecordKind {
     case .refusedToken: "6747bc15b5db4cfc9e5d379cb746fcd5"
     case .refusedNodeDeleted: "e6cd113f304643448027111045e86004"
     case .refusedStaleCertificate: "26b791b19b7e45b196d496352bbfc957"
+    case .refusedNodeName: "c61fb8d2e7a94d0c8f35a14e92b7604d"
     case .agentWaiting: "74f0f431f04c4198b8a941f66522bf92"
     case .agentAdmitted: "3b2be5224ffa410d9ff217805367198e"
     case .credentialConflict: "1c3414232ad24bdbbdbc1f96e9afbdda"
@@ -169,6 +171,8 @@ extension RecordKind {
       "The agent is refused: its Node was deleted"
     case .refusedStaleCertificate:
       "The agent is refused: its Node was deleted, and its old client certificate stands in the way of its token"
+    case .refusedNodeName:
+      "The agent is refused: it asks under another name than its client certificate's"
     case .agentWaiting:
       "The agent waits for the server"
     case .agentAdmitted:
@@ -194,7 +198,7 @@ extension RecordKind {
       .refusedEmptyPassword, .refusedMalformedPassword, .sealFallback, .alertsSuppressed:
       .warning
     case .held, .policyRejected, .actFailed, .collision, .escrowForeign, .actLogDamaged, .frozen, .refusedNameTaken,
-      .refusedToken, .refusedNodeDeleted, .refusedStaleCertificate, .credentialConflict, .alertFailed:
+      .refusedToken, .refusedNodeDeleted, .refusedStaleCertificate, .refusedNodeName, .credentialConflict, .alertFailed:
       .error
     }
   }

@@ -16,8 +16,10 @@ enum RefusalText {
   /// `failed to get CA certs: …`: asked for anonymously, so nothing here can be a refusal of this node.
   private static func authorities(_ text: inout TextScanner, _ prefix: AgentPrefix) -> Refusal.Cause? {
     if text.take("failed to get CA certs at ") {
-      // Until v1.19 (k3s#2427).
-      guard prefix == .none, SupervisorURL.take(&text)?.resource == .authorities, text.take(": ") else { return nil }
+      // Until v1.19 (k3s#2427), whose later patches already led up to it.
+      guard prefix == .none || prefix == .retrieving, SupervisorURL.take(&text)?.resource == .authorities,
+        text.take(": ")
+      else { return nil }
     } else if text.takeOne(of: ["failed to get CA certs: ", "CA cert validation failed: "]) == nil {
       return nil
     }

@@ -54,8 +54,12 @@ extension ServerModel {
       }
     }
     if let certificate = credentials.certificate { return (certificate, false) }
-    if let token = credentials.bearerToken, let identity = bearerTokens[token] { return (identity, false) }
-    return (nil, false)
+    guard let token = credentials.bearerToken else { return (nil, false) }
+    // One that has expired is no identity without a role, but none at all.
+    guard let identity = bearerTokens[token] else {
+      throw SupervisorRefusal(code: 401, words: version.defersVerification ? "not authorized" : "")
+    }
+    return (identity, false)
   }
 
   private func hasAgentRole(_ identity: Identity?) -> Bool {

@@ -75,10 +75,11 @@ package final class BootWorld: Sendable {
 
   package init(_ options: BootOptions) {
     var life = SimulationOptions(seed: options.seed)
-    life.mode = options.mode
+    life.setting = .plain(options.mode)
     world = World(life)
     world.state.withLock { state in
-      state.truth.accepted = [Array(Self.accepted.utf8)]
+      state.truth.accepted[state.machine.hardware] = [Array(Self.accepted.utf8)]
+      state.truth.rightful = state.truth.accepted
       state.truth.secrets = [Self.accepted, Self.another]
       Self.furnish(&state, options)
     }
@@ -92,23 +93,24 @@ package final class BootWorld: Sendable {
     }
     if options.hasStrayFile { _ = state.write(Array(another.utf8), to: .stray) }
     if options.hasCertificates {
-      _ = state.write([1], to: .serving)
-      _ = state.write([1], to: .client)
+      let certificate = Array("\(World.name) 1".utf8)
+      state.write(certificate, to: .serving)
+      state.write(certificate, to: .client)
     }
     switch options.escrow {
     case .none: break
     case .damaged: _ = state.write(Array("nodepassd-escrow 1\n".utf8), to: .escrow)
-    case .usable, .unreadable: _ = state.write(escrow(of: "dmi:1"), to: .escrow)
-    case .foreign: _ = state.write(escrow(of: "dmi:2"), to: .escrow)
+    case .usable, .unreadable: _ = state.write(escrow(of: "dmi:1", state.machine), to: .escrow)
+    case .foreign: _ = state.write(escrow(of: "dmi:2", state.machine), to: .escrow)
     }
     guard options.isBudgetSpent else { return }
     let act = Act(at: state.time.wall, kind: .local, phase: .begun, word: Remedy.restorePasswordFile.rawValue)
     state.acts = Array(repeating: act, count: Limits().local.acts)
   }
 
-  private static func escrow(of hardware: String) -> [UInt8] {
+  private static func escrow(of hardware: String, _ here: World.MachineModel) -> [UInt8] {
     let machine = MachineIdentity(
-      hardware: .present(hardware), machineID: World.machineID, bootID: World.bootID, addresses: [])
+      hardware: .present(hardware), machineID: here.machineID, bootID: here.bootID, addresses: [])
     guard var document = EscrowDocument(machine: machine, node: World.name),
       document.accept(NodePassword(copying: Array(accepted.utf8)), .certificates)
     else { preconditionFailure("an escrow takes its first password") }

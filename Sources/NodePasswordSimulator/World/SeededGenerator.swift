@@ -2,11 +2,16 @@
 package struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
-  package init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 &+ 0x1234_5678 }
+  /// The seed is mixed first: neighbours would else be the same sequence, one step apart.
+  package init(seed: UInt64) { state = Self.mix(seed &+ 0x1234_5678) }
 
   package mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
+    return Self.mix(state)
+  }
+
+  private static func mix(_ word: UInt64) -> UInt64 {
+    var mixed = word
     mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
     mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
     return mixed ^ (mixed >> 31)

@@ -1,39 +1,130 @@
 import NodePasswordCore
 import NodePasswordDaemon
 
-/// The agent's unit as the daemon meets it.
+/// The agent's unit as the daemon meets it: its journal, the service manager's bus, and what else belongs to the agent.
 struct SimulatedAgent: AgentJournal, Units, AlertUnits, ProvisionedCredential, AgentConfiguration, Supervisor {
   let ports: SimulatedPorts
 
-  func follow(_ unit: String?, wake: @escaping @Sendable () -> Void) {}
+  private var world: World { ports.world }
+  private var now: Moment { ports.now().monotonic }
+
+  // MARK: Journal
+
+  func follow(_ unit: String?, wake: @escaping @Sendable () -> Void) {
+    let incarnation = ports.incarnation
+    world.state.withLock { state in
+      if let unit, state.journal.follower?.unit == unit, state.journal.follower?.incarnation == incarnation {
+        state.journal.follower?.wake = wake
+        return
+      }
+      state.journal.follower = unit.map {
+        UnitJournalModel.Follower(
+          unit: $0, incarnation: incarnation, wake: wake,
+          floor: Moment(nanoseconds: state.now.nanoseconds - UnitJournalModel.reach.wholeNanoseconds))
+      }
+    }
+    world.later(.milliseconds(5), incarnation: incarnation) { world.showLines() }
+  }
 
   func refusal(of unit: String, _ completion: @escaping Completion<Observed<Refusal>>) {
-    ports.effect("read the agent's journal", completion) { _ in .success(.absent) }
+    let isLost = world.setting.log == .lost
+    ports.effect("read the agent's journal", completion) { state in
+      if isLost {
+        return .success(.unknown(Obstacle(.notConfigured, at: "the journal", "no journal is kept here")))
+      }
+      guard state.journal.follower?.unit == unit else {
+        return .success(.unknown(Obstacle(.notConfigured, at: unit, "no unit is followed")))
+      }
+      if state.journal.isUnreadable {
+        return .success(.unknown(Obstacle(.inputOutput, at: "the journal", "EIO: Input/output error")))
+      }
+      let now = state.now
+      _ = state.journal.advance(now)
+      return .success(state.journal.follower?.tally.newest.map { .present($0) } ?? .absent)
+    }
+  }
+
+  // MARK: Units
+
+  private func call<Value: Sendable>(
+    _ name: String, _ completion: @escaping Completion<Value>,
+    _ effect: @escaping @Sendable (inout World.State) -> Result<Value, Obstacle>
+  ) {
+    let isSlow = world.state.withLock { $0.bus.isSlow }
+    ports.effect(name, taking: isSlow ? 1_000...6_000 : 1...8, answerCanBeLost: true, completion) { state in
+      guard !state.bus.isGone else {
+        return .failure(Obstacle(.unreachable, at: "org.freedesktop.systemd1", "connection refused"))
+      }
+      return effect(&state)
+    }
   }
 
   func state(of unit: String, _ completion: @escaping Completion<Observed<UnitState>>) {
-    ports.effect("state of \(unit)", completion) { _ in .success(.absent) }
+    call("state of \(unit)", completion) { .success(.present($0.agent.unit)) }
   }
 
   func restart(_ unit: String, _ completion: @escaping Completion<Void>) {
-    ports.effect("restart \(unit)", completion) { _ in .success(()) }
-  }
-
-  func raise(_ record: Record, template: String, _ completion: @escaping Completion<Void>) {
-    ports.effect("alert", completion) { _ in .success(()) }
-  }
-
-  func nodePassword(_ completion: @escaping Completion<Observed<NodePassword>>) {
-    ports.effect("credential", completion) { _ in .success(.absent) }
+    world.check { Laws.objections(toRestart: $0, world.policy, world.setting) }
+    call("restart \(unit)", completion) { state in
+      state.truth.unitActs.append(state.now)
+      state.truth.acts["restart", default: 0] += 1
+      if let law = Laws.objectionToBudgets(state) { state.truth.violations.append(law) }
+      state.restartUnit(world)
+      return .success(())
+    }
   }
 
   func useNodeID(in directory: String, _ completion: @escaping Completion<Void>) {
-    ports.effect("use the node's id", completion) { _ in .success(()) }
+    world.check { Laws.objections(toRestart: $0, world.policy, world.setting) }
+    ports.effect("use the node's id", answerCanBeLost: true, completion) { state in
+      state.truth.acts["use-node-id", default: 0] += 1
+      state.write(Array("with-node-id: true\n".utf8), to: .dropIn, isNew: true)
+      return .success(())
+    }
   }
 
-  func probe(_ password: NodePassword, _ installation: Installation, _ completion: @escaping Completion<ProbeAnswer>) {
-    ports.effect("probe", completion) { _ in
-      .failure(Obstacle(.notConfigured, at: "supervisor", "there is none"))
+  // MARK: Alerts
+
+  func raise(_ record: Record, template: String, _ completion: @escaping Completion<Void>) {
+    world.checkSecrecy("\(record.fields)")
+    world.check { Laws.objections(toAlert: record, &$0, world.policy) }
+    ports.effect("alert", taking: 5...3_000, completion) { _ in .success(()) }
+  }
+
+  // MARK: Provisioner
+
+  func nodePassword(_ completion: @escaping Completion<Observed<NodePassword>>) {
+    ports.effect("credential", completion) { state in
+      .success(state.machine.credential.map { .present(NodePassword(copying: $0)) } ?? .absent)
     }
+  }
+
+  // MARK: Supervisor
+
+  /// With the certificate of the last run where there is one, as the real probe asks (k3s-facts 6.1).
+  func probe(_ password: NodePassword, _ installation: Installation, _ completion: @escaping Completion<ProbeAnswer>) {
+    world.check { Laws.objections(toProbe: &$0, world.policy) }
+    let bytes = password.withBytes { Array($0) }
+    let hasIdentity = world.setting.server.hasNodeIdentity
+    ports.effect("probe", taking: 20...400, answerCanBeLost: true, completion) { state in
+      if state.isAPIDown { return .failure(Obstacle(.unreachable, at: "supervisor", "connection refused")) }
+      guard hasIdentity, let name = state.certificateName else {
+        return .failure(Obstacle(.notConfigured, at: "supervisor", "there is no certificate to ask with"))
+      }
+      state.truth.acts["probe", default: 0] += 1
+      let answer = state.server.register(
+        name.rawValue, password: String(decoding: bytes, as: UTF8.self),
+        as: Credentials(certificate: .node(name)), at: state.time.wall)
+      let reading = ProbeAnswer(
+        status: answer.status, words: answer.message, era: Self.era(answer), node: name)
+      if reading.meaning == .accepted { state.truth.stored.insert(bytes) }
+      if reading.meaning == .passwordRefused { state.truth.refused[bytes] = state.now }
+      return .success(reading)
+    }
+  }
+
+  private static func era(_ answer: APIResponse) -> ProbeAnswer.Era {
+    if case .json = answer.body { return .statusObject }
+    return [400, 401, 403].contains(answer.status) ? .plainText : .unknown
   }
 }

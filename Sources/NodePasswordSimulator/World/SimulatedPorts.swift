@@ -51,8 +51,10 @@ struct SimulatedPorts: Sendable {
 
   private static func word<Value>(_ result: Result<Value, Obstacle>) -> String {
     switch result {
-    case .success(let value):
-      value is Observed<PasswordFileReading> || value is Observed<SecretBytes> ? "read" : "\(value)"
+    case .success(is Observed<PasswordFileReading>), .success(is Observed<SecretBytes>),
+      .success(is Observed<[PolicyText]>), .success(is Observed<Installation>):
+      "read"
+    case .success(let value): "\(value)".replacing("NodePasswordCore.", with: "")
     case .failure(let obstacle): "\(obstacle)"
     }
   }
@@ -86,16 +88,17 @@ extension SimulatedPorts: Scheduler, NodePasswordDaemon.Entropy, Journal, Status
     let text = "\(record.kind.rawValue) \(words.joined(separator: " "))"
     world.trace("record \(text)")
     world.checkSecrecy(text)
+    world.check { Laws.objections(toRecord: record, &$0) }
     world.state.withLock { $0.truth.records[record.kind, default: 0] += 1 }
   }
 
   func publish(_ report: StatusReport, _ completion: @escaping Completion<Void>) {
-    world.checkSecrecy("\(report)")
+    world.checkSecrecy(report.allWords)
     world.state.withLock { $0.truth.report = report }
     completion(.success(()))
   }
 
-  func tell(_ state: ServiceState) { world.checkSecrecy("\(state)") }
+  func tell(_ state: ServiceState) { if case .status(let line) = state { world.checkSecrecy(line) } }
 
   func scrypt(
     _ password: NodePassword, salt: [UInt8], cost: PasswordHash.Cost, _ completion: @escaping Completion<SecretBytes>
@@ -106,20 +109,13 @@ extension SimulatedPorts: Scheduler, NodePasswordDaemon.Entropy, Journal, Status
   }
 
   func read(_ completion: @escaping Completion<Observed<[PolicyText]>>) {
-    let isObserving = world.options.mode == .observe
-    effect("policy", canFail: false, completion) { state in
-      let head = "apiVersion: nodepassd.io/v1\nkind: Policy\n"
-      let text = state.isPolicyBroken ? "kind: [" : head + (isObserving ? "mode: observe\n" : "")
-      return .success(.present([PolicyText(file: "policy.yaml", bytes: Array(text.utf8), isDropIn: false)]))
-    }
+    let setting = world.setting
+    effect("policy", canFail: false, completion) { .success(.present(setting.texts(isBroken: $0.isPolicyBroken))) }
   }
 
   func readLastGood(_ completion: @escaping Completion<Observed<[PolicyText]>>) {
-    let mode = world.options.mode.rawValue
-    effect("last good policy", canFail: false, completion) { _ in
-      let text = "apiVersion: nodepassd.io/v1\nkind: Policy\nmode: \(mode)\n"
-      return .success(.present([PolicyText(file: "policy.yaml", bytes: Array(text.utf8), isDropIn: false)]))
-    }
+    let setting = world.setting
+    effect("last good policy", canFail: false, completion) { _ in .success(.present(setting.texts())) }
   }
 
   func keepAsLastGood(_ texts: [PolicyText], _ completion: @escaping Completion<Void>) { completion(.success(())) }
@@ -127,30 +123,40 @@ extension SimulatedPorts: Scheduler, NodePasswordDaemon.Entropy, Journal, Status
 
 extension SimulatedPorts: Machine, ChangeWatch {
   func installation(_ completion: @escaping Completion<Observed<Installation>>) {
-    let hasServerRole = world.options.hasServerRole
-    effect("installation", completion) { _ in
-      .success(
-        .present(
-          Installation(
-            distribution: .k3s, hasServerRole: hasServerRole, hasAgentRole: true, nodeName: .present(World.name),
-            certificateName: .present(World.name), dataDirectory: "/var/lib/rancher/k3s",
-            passwordPath: "/etc/rancher/node/password",
-            identity: MachineIdentity(
-              hardware: .present("dmi:1"), machineID: World.machineID, bootID: World.bootID,
-              addresses: [World.address]))))
-    }
+    let setting = world.setting
+    let unit = setting.starter == .script ? nil : world.unitName
+    effect("installation", completion) { .success(.present(Self.installation($0, setting, unit))) }
+  }
+
+  static func installation(_ state: World.State, _ setting: Setting, _ unit: String?) -> Installation {
+    let machine = state.machine
+    let distribution = setting.distribution
+    let isWanted = state.files[.dropIn] != nil
+    let name = isWanted ? state.nodeID.flatMap { NodeName("\(machine.configuredName)-\($0)") } : machine.configuredName
+    let unreadable = Obstacle(.inputOutput, at: "the hardware's identity", "EIO: Input/output error")
+    return Installation(
+      distribution: distribution, hasServerRole: setting.hasServerRole, hasAgentRole: true,
+      nodeName: name.map { .present($0) } ?? .absent,
+      certificateName: state.certificateName.map { .present($0) } ?? .absent,
+      dataDirectory: distribution.defaultDataDirectory, passwordPath: "/etc/rancher/node/password",
+      identity: MachineIdentity(
+        hardware: machine.isHardwareReadable ? .present(machine.hardware) : .unknown(unreadable),
+        machineID: machine.machineID, bootID: machine.bootID, addresses: [machine.address]),
+      unit: unit, logsToJournal: .present(setting.log != .file),
+      nodeID: NodeIDFacts(isWanted: .present(isWanted), id: state.nodeID.map { .present($0) } ?? .absent),
+      configurationDropIns: .present("\(distribution.configurationDirectory)/config.yaml.d"))
   }
 
   func certificates(
     of installation: Installation, _ completion: @escaping Completion<Observed<CertificatePair>>
   ) {
     effect("certificates", completion) { state in
+      state.truth.daemon.certificatesReadAt = state.now
       guard let serving = state.files[.serving], let client = state.files[.client] else { return .success(.absent) }
       return .success(
         .present(
           CertificatePair(
-            serving: ContentDigest(serving.identity.inode &* 31 &+ UInt64(bitPattern: serving.identity.changeTime)),
-            client: ContentDigest(client.identity.inode &* 31 &+ UInt64(bitPattern: client.identity.changeTime)),
+            serving: ContentDigest(FNV1a.digest(serving.bytes)), client: ContentDigest(FNV1a.digest(client.bytes)),
             oldestModification: min(serving.modified, client.modified))))
     }
   }
@@ -169,20 +175,34 @@ extension SimulatedPorts: PasswordFiles {
   func read(_ place: PasswordFilePlace, _ completion: @escaping Completion<Observed<PasswordFileReading>>) {
     effect("read \(place.rawValue)", completion) { state in
       guard let file = state.files[Self.place(place)] else { return .success(.absent) }
-      let text = World.trimmed(file.bytes)
+      if place == .node {
+        state.truth.daemon.file = file.identity
+        state.truth.daemon.fileReadAt = state.now
+      }
       return .success(
         .present(
           PasswordFileReading(
-            identity: file.identity, contents: text.isEmpty ? .empty : .password(NodePassword(copying: text)),
-            isExposed: file.mode & 0o077 != 0, isTrustedLink: false)))
+            identity: file.identity, contents: Self.contents(file.bytes), isExposed: file.mode & 0o077 != 0,
+            isTrustedLink: false, salvage: Self.salvage(file.bytes))))
     }
+  }
+
+  private static func contents(_ bytes: [UInt8]) -> PasswordFileReading.Contents {
+    let text = World.trimmed(bytes)
+    if text.isEmpty { return .empty }
+    return text.contains(10) ? .malformed(.innerNewline) : .password(NodePassword(copying: text))
+  }
+
+  private static func salvage(_ bytes: [UInt8]) -> NodePassword? {
+    let lines = World.trimmed(bytes).split(separator: 10)
+    return lines.count > 1 ? lines.first.map { NodePassword(copying: $0) } : nil
   }
 
   func restore(
     _ password: NodePassword, over expectation: Action.FileExpectation, _ completion: @escaping Completion<FileIdentity>
   ) {
-    let bytes = password.withBytes { Array($0) } + [10]
-    let isObserving = world.options.mode == .observe
+    let bytes = password.withBytes { Array($0) }
+    let policy = world.policy
     effect("restore", answerCanBeLost: true, completion) { state in
       switch (expectation, state.files[.password]) {
       case (.absent, .some): return .failure(Obstacle(.conflict, at: "password", "a file has appeared meanwhile"))
@@ -190,154 +210,44 @@ extension SimulatedPorts: PasswordFiles {
         return .failure(Obstacle(.conflict, at: "password", "the file is another by now"))
       default: break
       }
-      if isObserving { state.truth.violations.append("L9: wrote the password file in observe mode") }
-      state.truth.restores.append(state.now)
-      return .success(state.write(bytes, to: .password, isNew: true, mode: 0o600))
+      Laws.noteRestore(of: bytes, &state, policy)
+      return .success(
+        Laws.keepingTheRightPassword("restore", &state) {
+          $0.write(bytes + [10], to: .password, isNew: true, mode: 0o600)
+        })
     }
     world.later(.milliseconds(3)) { world.touch() }
   }
 
   func tighten(_ identity: FileIdentity, _ completion: @escaping Completion<FileIdentity>) {
+    let policy = world.policy
     effect("tighten", completion) { state in
       guard let file = state.files[.password], file.identity == identity else {
         return .failure(Obstacle(.conflict, at: "password", "the file is another by now"))
       }
-      state.truth.restores.append(state.now)
+      Laws.noteLocalAct("tighten", &state, policy)
       return .success(state.write(file.bytes, to: .password, mode: 0o600))
     }
   }
 
   func remove(_ place: PasswordFilePlace, _ identity: FileIdentity, _ completion: @escaping Completion<Void>) {
+    let policy = world.policy
     effect("remove \(place.rawValue)", completion) { state in
       guard state.files[Self.place(place)]?.identity == identity else {
         return .failure(Obstacle(.conflict, at: place.rawValue, "the file is another by now"))
       }
-      state.truth.restores.append(state.now)
-      state.files[Self.place(place)] = nil
+      Laws.noteLocalAct("remove \(place.rawValue)", &state, policy)
+      Laws.keepingTheRightPassword("remove \(place.rawValue)", &state) { $0.files[Self.place(place)] = nil }
       return .success(())
     }
   }
 }
 
-/// The escrow: private bytes, replaced whole or not at all.
-struct SimulatedEscrow: EscrowStore {
-  let ports: SimulatedPorts
-
-  func load(_ completion: @escaping Completion<Observed<SecretBytes>>) {
-    ports.effect("load escrow", completion) { state in
-      .success(state.files[.escrow].map { .present(SecretBytes(copying: $0.bytes)) } ?? .absent)
-    }
-  }
-
-  func prefer(_ seals: [Policy.Seal]) {}
-
-  func save(_ bytes: SecretBytes, _ completion: @escaping Completion<Policy.Seal>) {
-    let world = ports.world
-    ports.effect("save escrow", answerCanBeLost: true, completion) { state in
-      if let law = Laws.objection(toEscrow: bytes, state) { state.truth.violations.append(law) }
-      _ = state.write(bytes.withBytes { Array($0) }, to: .escrow, isNew: true)
-      return .success(.plain)
-    }
-    world.trace("escrow is saved")
-  }
-
-  func setAside(_ completion: @escaping Completion<Void>) {
-    ports.effect("set escrow aside", completion) { state in
-      state.damagedEscrows += 1
-      state.files[.escrow] = nil
-      return .success(())
-    }
-  }
-}
-
-/// The act log: what was appended is there after any crash.
-struct SimulatedActs: ActLog {
-  let ports: SimulatedPorts
-
-  func load(_ completion: @escaping Completion<[Act]>) {
-    ports.effect("load acts", canFail: false, completion) { .success($0.acts) }
-  }
-
-  func append(_ act: Act, _ completion: @escaping Completion<Void>) {
-    ports.effect("append act", completion) { state in
-      state.acts.append(act)
-      return .success(())
-    }
-  }
-}
-
-/// The API: `ServerModel` behind a network that loses requests and answers.
-struct SimulatedCluster: NodePasswordSecrets, Nodes {
-  let ports: SimulatedPorts
-
-  private func call<Value: Sendable>(
-    _ name: String, _ completion: @escaping Completion<Value>,
-    _ effect: @escaping @Sendable (inout World.State) -> Result<Value, Obstacle>
-  ) {
-    ports.effect(name, taking: 2...60, answerCanBeLost: true, completion) { state in
-      if state.isAPIDown { return .failure(Obstacle(.unreachable, at: name, "connection refused")) }
-      return effect(&state)
-    }
-  }
-
-  func get(_ name: String, _ completion: @escaping Completion<Observed<SecretReading>>) {
-    call("GET secret", completion) { state in
-      let observed = state.server.readSecret(name, at: state.time.wall)
-      if let identity = observed.value?.identity { state.truth.seenSecrets.insert(identity) }
-      return .success(observed)
-    }
-  }
-
-  func create(_ draft: SecretDraft, dryRun: Bool, _ completion: @escaping Completion<SecretCreation>) {
-    let issued = ports.now().monotonic
-    call(dryRun ? "rehearse create" : "create secret", completion) { state in
-      if !dryRun {
-        state.truth.violations += Laws.objections(toSecretAct: "create", issued: issued, state)
-        state.truth.hasDeleted = false
-      }
-      return state.server.createSecret(draft, dryRun: dryRun, at: state.time.wall)
-    }
-  }
-
-  func delete(_ identity: SecretIdentity, dryRun: Bool, _ completion: @escaping Completion<SecretDeletion>) {
-    let world = ports.world
-    let mode = world.options.mode
-    let issued = ports.now().monotonic
-    call("delete secret", completion) { state in
-      state.truth.violations += Laws.objections(toSecretAct: "delete", issued: issued, state)
-      state.truth.hasDeleted = true
-      if mode == .observe { state.truth.violations.append("L9: deleted a Secret in observe mode") }
-      if !state.truth.seenSecrets.contains(identity) {
-        state.truth.violations.append("L2: a Secret that was never seen")
-      }
-      state.truth.secretActs.append(state.now)
-      return state.server.deleteSecret(identity, dryRun: dryRun, at: state.time.wall)
-    }
-  }
-
-  func seal(_ identity: SecretIdentity, _ completion: @escaping Completion<SecretSeal>) {
-    let issued = ports.now().monotonic
-    call("seal secret", completion) { state in
-      state.truth.violations += Laws.objections(toSecretAct: "seal", issued: issued, state)
-      return state.server.sealSecret(identity, at: state.time.wall)
-    }
-  }
-
-  func list(pageSize: Int, _ completion: @escaping Completion<[SecretIdentity]>) {
-    call("list secrets", completion) { $0.server.listSecrets(pageSize: pageSize, at: $0.time.wall) }
-  }
-
-  func watch(_ name: String, wake: @escaping @Sendable (WakeCause) -> Void) {
-    ports.world.state.withLock { $0.secretWake = wake }
-  }
-
-  func stopWatching() { ports.world.state.withLock { $0.secretWake = nil } }
-
-  func get(_ name: NodeName, _ completion: @escaping Completion<Observed<NodeFacts>>) {
-    call("GET node", completion) { .success($0.server.readNode(name, at: $0.time.wall)) }
-  }
-
-  func lease(_ name: NodeName, _ completion: @escaping Completion<Observed<String>>) {
-    call("GET lease", completion) { .success($0.server.readLease(name, at: $0.time.wall)) }
+extension StatusReport {
+  /// Every word in it that is not one of the closed vocabularies'.
+  var allWords: String {
+    let findings = subjects.flatMap { entry in entry.findings.flatMap { [$0.reason, $0.rule ?? ""] } }
+    return ([version, node ?? "", policyOrigin] + conditions.map(\.reason) + subjects.map(\.subject) + findings)
+      .joined(separator: "\n")
   }
 }

@@ -2,8 +2,8 @@ import NodePasswordCore
 import NodePasswordDaemon
 import Synchronization
 
-/// One machine's life in virtual time: disk, agent, server, and the unmodified daemon on simulated ports. Everything
-/// follows from one seed; everything runs on one thread.
+/// One machine's life in virtual time: disk, agent, unit, journal, server, and the unmodified daemon on simulated ports.
+/// Everything follows from one seed; everything runs on one thread.
 package final class World: Sendable {
   /// A file, as far as anybody here can tell files apart.
   struct File: Sendable {
@@ -13,8 +13,15 @@ package final class World: Sendable {
     var mode = 0o600
   }
 
-  enum Place: Hashable, Sendable {
+  enum Place: Hashable, Sendable, CaseIterable {
     case password, stray, escrow, serving, client
+    /// What `with-node-id` hangs on the name.
+    case nodeID
+    /// The drop-in that switches it on.
+    case dropIn
+
+    /// Below `/etc`.
+    var isConfiguration: Bool { [.password, .nodeID, .dropIn].contains(self) }
   }
 
   struct State {
@@ -25,10 +32,17 @@ package final class World: Sendable {
     var wallOffset: Int64 = 1_800_000_000_000_000_000
     var files: [Place: File] = [:]
     var acts: [Act] = []
-    var damagedEscrows = 0
+    /// Escrows that the daemon has moved aside.
+    var asideEscrows: [[UInt8]] = []
     var nextInode: UInt64 = 100
     var server: ServerModel
-    var agent = AgentState()
+    var snapshot: DatastoreSnapshot?
+    var machine = MachineModel()
+    var agent: AgentState
+    var journal = UnitJournalModel()
+    var bus = BusModel()
+    /// The machine that this one was copied from, where it goes on under the same name.
+    var twin: Twin?
     /// Turns and answers of an earlier daemon never run.
     var incarnation = 0
     var timer = 0
@@ -38,56 +52,71 @@ package final class World: Sendable {
     var isPolicyBroken = false
     var hasFaults = true
     var isAPIDown = false
+    /// Nothing goes wrong since then.
+    var calmSince: Moment?
     var trace: [String] = []
     var truth = Truth()
   }
 
-  /// What the laws are checked against: the world's own knowledge, not the daemon's.
-  struct Truth {
-    var accepted: Set<[UInt8]> = []
-    var secrets: Set<String> = []
-    var lastHeartbeat: Moment?
-    /// The last start or reload of the daemon, or jump of the clock.
-    var lastDisturbance = Moment(nanoseconds: 0)
-    var hasClockJumped = false
-    /// This daemon has deleted the Secret and not asked for a new one yet.
-    var hasDeleted = false
-    var seenSecrets: Set<SecretIdentity> = []
-    var restores: [Moment] = []
-    var secretActs: [Moment] = []
-    var violations: [String] = []
-    var report: StatusReport?
-    var records: [RecordKind: Int] = [:]
-    var exits: [Int32] = []
+  /// What makes this machine itself, and what persons and provisioners put on it.
+  struct MachineModel {
+    var hardware = "dmi:1"
+    var isHardwareReadable = true
+    var machineID = "machine-1"
+    var bootID = "boot-1"
+    var address = "10.0.0.1"
+    var configuredName = World.name
+    var credential: [UInt8]?
+    /// For everything above that is made anew.
+    var serial = 1
+  }
+
+  /// The service manager's bus.
+  struct BusModel {
+    var isGone = false
+    var isSlow = false
+  }
+
+  struct Twin {
+    var machine: MachineModel
   }
 
   let state: Mutex<State>
   let options: SimulationOptions
-  static let name = makeName()
-  static let machineID = "machine-1"
-  static let bootID = "boot-1"
-  static let address = "10.0.0.1"
-  static let traceLimit = 4_000
+  let policy: Policy
+  static let name = makeName("edge-1")
+  static let otherName = makeName("edge-2")
+  static let traceLimit = 40_000
   /// Turns within one stretch of a life; a daemon that needs more goes round in a circle.
   static let stepLimit = 60_000
 
-  private static func makeName() -> NodeName {
-    guard let name = NodeName("edge-1") else { preconditionFailure("a valid name") }
+  private static func makeName(_ text: String) -> NodeName {
+    guard let name = NodeName(text) else { preconditionFailure("a valid name") }
     return name
   }
 
   init(_ options: SimulationOptions) {
     self.options = options
-    var random = SeededGenerator(seed: options.seed)
-    let versions: [ServerVersion] = [.v1_21_3, .v1_26_6, .v1_33_5, .v1_34_2]
-    let configuration = ServerModel.Configuration(
-      version: versions.randomElement(using: &random) ?? .v1_34_2, seed: options.seed)
-    let model = ServerModel(configuration, at: WallTime(nanoseconds: 1_800_001_000_000_000_000)) {
+    let setting = options.setting
+    guard case .success(let policy) = PolicyFile.parse(setting.texts()) else { preconditionFailure("a valid policy") }
+    self.policy = policy
+    var configuration = ServerModel.Configuration(
+      distribution: setting.distribution, version: setting.server, tokenPassword: AgentState.token, seed: options.seed)
+    if setting.hasServerRole { configuration.ownNode = Self.name }
+    var model = ServerModel(configuration, at: WallTime(nanoseconds: 1_800_001_000_000_000_000)) {
       password, salt, _, length in
       PretendScrypt.derive(password, salt, length)
     }
-    state = Mutex(State(random: random, server: model))
+    model.bearerTokens[AgentState.bootstrapToken] = AgentState.bootstrapIdentity
+    var state = State(
+      random: SeededGenerator(seed: options.seed), server: model,
+      agent: AgentState(version: setting.agent, isNotify: setting.starter == .notify))
+    if setting.hasCredential { state.machine.credential = Array("provisioned-\(options.seed)".utf8) }
+    state.truth.secrets = [AgentState.token, AgentState.bootstrapToken, "provisioned-\(options.seed)", "$1:"]
+    self.state = Mutex(state)
   }
+
+  var setting: Setting { options.setting }
 
   // MARK: Time
 
@@ -96,13 +125,10 @@ package final class World: Sendable {
   /// Does something later. Answers to a daemon are lost with it.
   func later(_ span: Duration, incarnation: Int? = nil, _ turn: @escaping @Sendable () -> Void) {
     state.withLock { state in
-      let entry = RunQueue.Entry(
-        moment: state.now + span, tie: state.random.next(),
-        turn: {
-          if let incarnation, self.state.withLock({ $0.incarnation }) != incarnation { return }
-          turn()
-        })
-      state.queue.add(entry)
+      state.later(span) {
+        if let incarnation, self.state.withLock({ $0.incarnation }) != incarnation { return }
+        turn()
+      }
     }
   }
 
@@ -114,17 +140,18 @@ package final class World: Sendable {
       entry.turn()
       steps += 1
       if steps > Self.stepLimit { return violate("spin: more than \(Self.stepLimit) steps in \(span.spelled)") }
-      if !options.keepsGoing, state.withLock({ !$0.truth.violations.isEmpty }) { return }
+      if hasFailed { return }
     }
     state.withLock { $0.now = end }
   }
 
+  /// A life ends with its first broken law, unless somebody wants to see what comes of it.
+  var hasFailed: Bool { !options.keepsGoing && state.withLock { !$0.truth.violations.isEmpty } }
+
   func trace(_ line: @autoclosure () -> String) {
+    guard options.keepsTrace else { return }
     let text = line()
-    state.withLock { state in
-      state.trace.append("\(state.now.nanoseconds / 1_000_000 - 1_000_000) ms  \(text)")
-      if state.trace.count > Self.traceLimit { state.trace.removeFirst(Self.traceLimit / 4) }
-    }
+    state.withLock { $0.note(text) }
   }
 
   func violate(_ law: String) {
@@ -136,11 +163,11 @@ package final class World: Sendable {
 
   func startDaemon() {
     let incarnation = state.withLock { state in
-      state.incarnation += 1
+      state.forgetDaemon()
       state.truth.lastDisturbance = state.now
       state.truth.hasDeleted = false
-      state.wake = nil
-      state.secretWake = nil
+      state.truth.daemon = Truth.OfDaemon()
+      state.truth.daemon.startedAt = state.now
       return state.incarnation
     }
     trace("daemon \(incarnation) starts")
@@ -152,25 +179,21 @@ package final class World: Sendable {
   }
 
   /// The process dies where it stands; systemd starts it again.
-  func crashDaemon() {
+  func crashDaemon(restartingIn span: ClosedRange<Int> = 100...5_000) {
     trace("daemon crashes")
-    state.withLock { state in
-      state.incarnation += 1
-      state.daemon = nil
-      state.wake = nil
-      state.secretWake = nil
+    let (incarnation, delay) = state.withLock { state in
+      state.forgetDaemon()
+      return (state.incarnation, state.random.span(span))
     }
-    later(state.withLock { $0.random.span(100...5_000) }) { self.startDaemon() }
+    // Of two starts that are under way only the later one counts.
+    later(delay, incarnation: incarnation) { self.startDaemon() }
   }
 
   /// Every reference that leads in a circle, so that a thousand worlds do not pile up.
   func end() {
     state.withLock { state in
       state.queue.clear()
-      state.daemon = nil
-      state.wake = nil
-      state.secretWake = nil
-      state.incarnation += 1
+      state.forgetDaemon()
     }
   }
 }
@@ -178,7 +201,25 @@ package final class World: Sendable {
 extension World.State {
   var time: Now { Now(monotonic: now, wall: WallTime(nanoseconds: now.nanoseconds + wallOffset)) }
 
+  mutating func later(_ span: Duration, _ turn: @escaping @Sendable () -> Void) {
+    queue.add(RunQueue.Entry(moment: now + span, tie: random.next(), turn: turn))
+  }
+
+  mutating func note(_ line: String) {
+    trace.append("\(now.nanoseconds / 1_000_000 - 1_000_000) ms  \(line)")
+    if trace.count > World.traceLimit { trace.removeFirst(World.traceLimit / 4) }
+  }
+
+  mutating func forgetDaemon() {
+    incarnation += 1
+    daemon = nil
+    wake = nil
+    secretWake = nil
+    journal.follower = nil
+  }
+
   /// Writes a file in place or anew; the identity moves as the kernel's would.
+  @discardableResult
   mutating func write(_ bytes: [UInt8], to place: World.Place, isNew: Bool = false, mode: Int? = nil) -> FileIdentity {
     let old = files[place]
     let keeps = isNew ? nil : old
@@ -189,6 +230,14 @@ extension World.State {
       device: 1, inode: keeps?.identity.inode ?? nextInode, changeTime: max(stamp, (old?.identity.changeTime ?? 0) + 1),
       size: Int64(bytes.count))
     files[place] = World.File(bytes: bytes, identity: identity, modified: stamp, mode: mode ?? keeps?.mode ?? 0o600)
+    if place == .password { noteHeld() }
     return identity
+  }
+
+  /// A password that nobody had before.
+  mutating func makePassword() -> [UInt8] {
+    let password = (0..<16).map { _ in UInt8(ascii: "a") + UInt8(random.next() % 26) }
+    truth.secrets.insert(String(decoding: password, as: UTF8.self))
+    return password
   }
 }
