@@ -48,11 +48,9 @@ struct Restore: ParsableCommand {
   }
 
   /// How long the agent may be kept waiting, less what the unit's own start takes.
-  private static func patience(_ escrow: EscrowHead) -> Duration {
-    switch escrow {
-    case .plain: .milliseconds(900)
-    case .sealed: .milliseconds(9_900)
-    }
+  private static func patience(_ escrow: Observed<EscrowDescription>) -> Duration {
+    // It takes a key of this machine's, perhaps its TPM, to read a sealed one.
+    escrow.value.map { $0.seal == .plain } ?? true ? .milliseconds(900) : .milliseconds(9_900)
   }
 
   private func restore(_ paths: Paths, isAlone: Bool) -> BootRestore.Ending {
@@ -61,7 +59,7 @@ struct Restore: ParsableCommand {
     var ports = wiring.ports
     // Which policy was good last is the daemon's to remember.
     ports.policies = ReadOnlyPolicies(ports.policies)
-    let deadline = wiring.scheduler.now().monotonic + Self.patience(EscrowHead.read(paths))
+    let deadline = wiring.scheduler.now().monotonic + Self.patience(wiring.escrow.describe())
     let configuration = Reconciler.Configuration(version: BuildVersion.text, pid: getpid())
     let restore = BootRestore(ports: ports, configuration: configuration, isAlone: isAlone)
     return Await.value { restore.run(until: deadline, $0) }

@@ -37,8 +37,11 @@ struct Run: ParsableCommand {
   }
 
   private func serve(keeping lock: RunLock) -> Never {
-    let wiring = Wiring(root: root.root, kubeconfig: kubeconfig, log: log, keepsJournalPosition: true) { status in
-      // All that must last is on disk already; the lock goes with the process.
+    let agentJournal = SystemdAgentJournal(paths: Paths(root: root.root), entropy: KernelEntropy(), keepsPosition: true)
+    let wiring = Wiring(root: root.root, kubeconfig: kubeconfig, log: log, agentJournal: agentJournal) { status in
+      // All that must last is on disk already; this only saves reading lines again.
+      agentJournal.stop(timeout: .milliseconds(500))
+      // The lock goes with the process.
       lock.release()
       Glibc.exit(status)
     }

@@ -19,11 +19,12 @@ struct Wiring {
   let journal: any Journal
   let cluster: KubernetesAPI
   let changes: InotifyWatch
+  let escrow: FileEscrowStore
   let ports: Ports
 
-  /// - Parameter keepsJournalPosition: only the daemon goes on reading where it stopped; verbs write nothing (law L9).
+  /// - Parameter agentJournal: `nil` for verbs, which keep no position and write nothing (law L9).
   init(
-    root: String, kubeconfig: String?, log: LogTarget, keepsJournalPosition: Bool = false,
+    root: String, kubeconfig: String?, log: LogTarget, agentJournal: SystemdAgentJournal? = nil,
     exit: @escaping @Sendable (Int32) -> Void = { _ in }
   ) {
     let paths = Paths(root: root)
@@ -38,14 +39,15 @@ struct Wiring {
     cluster = KubernetesAPI(
       kubeconfig: { kubeconfig ?? Self.serverKubeconfig(paths) }, entropy: entropy)
     changes = InotifyWatch(paths: paths)
+    escrow = FileEscrowStore(paths: paths, entropy: entropy)
     ports = Ports(
       scheduler: scheduler, entropy: entropy, machine: LinuxMachine(paths: paths),
       passwordFiles: LinuxPasswordFiles(paths: paths, entropy: entropy),
-      escrow: FileEscrowStore(paths: paths, entropy: entropy), acts: FileActLog(paths: paths, entropy: entropy),
+      escrow: escrow, acts: FileActLog(paths: paths, entropy: entropy),
       changes: changes, secrets: cluster.secrets, nodes: cluster.nodes, derivation: ScryptDerivation(),
       policies: FilePolicySource(paths: paths, entropy: entropy), journal: journal,
       status: FileStatusFile(paths: paths, entropy: entropy), services: services,
-      agentJournal: SystemdAgentJournal(paths: paths, entropy: entropy, keepsPosition: keepsJournalPosition),
+      agentJournal: agentJournal ?? SystemdAgentJournal(paths: paths, entropy: entropy, keepsPosition: false),
       units: SystemdUnits(paths: paths),
       alerts: SystemdAlerts(paths: paths, entropy: entropy), credential: CredentialDirectory(),
       agentConfiguration: NodeIDDropIn(paths: paths, entropy: entropy), supervisor: SupervisorClient(paths: paths),

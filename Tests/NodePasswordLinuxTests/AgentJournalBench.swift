@@ -94,7 +94,7 @@ final class AgentJournalBench {
     return try WrittenJournal("\(directory)/\(name)", after: sequence)
   }
 
-  var positionFile: String { root.path + "/var/lib/nodepassd/journal-cursor" }
+  var positionFile: String { root.path + "/run/nodepassd/journal-cursor" }
 }
 
 extension WrittenJournal {

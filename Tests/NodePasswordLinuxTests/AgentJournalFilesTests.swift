@@ -138,7 +138,7 @@ private typealias Bench = AgentJournalBench
     bench.follow()
     #expect(try bench.refusal().value?.count == 1, "a long silence ends a row")
     bench.restart()
-    #expect(try bench.root.mode(of: "/var/lib/nodepassd/journal-cursor") == 0o600)
+    #expect(try bench.root.mode(of: "/run/nodepassd/journal-cursor") == 0o600)
     bench.follow()
     #expect(try bench.refusal() == .absent, "an earlier run has told of these")
     bench.restart()
@@ -171,7 +171,7 @@ private typealias Bench = AgentJournalBench
   func aPositionThatIsNoneIsNone(_ text: String) throws {
     let bench = try Bench()
     let file = try bench.file()
-    try bench.root.write("/var/lib/nodepassd/journal-cursor", text)
+    try bench.root.write("/run/nodepassd/journal-cursor", text)
     try file.say(Bench.chatter, Bench.password, ago: .seconds(200))
     bench.follow()
     #expect(try bench.refusal().value?.count == 1)
@@ -185,8 +185,8 @@ private typealias Bench = AgentJournalBench
     let file = try bench.file()
     let target = "\(WrittenJournal.bootID) \(Bench.monotonic()) 1\n"
     try bench.root.write("/elsewhere", target)
-    try bench.root.make("/var/lib/nodepassd")
-    try bench.root.link("/var/lib/nodepassd/journal-cursor", to: bench.root.path + "/elsewhere")
+    try bench.root.make("/run/nodepassd")
+    try bench.root.link("/run/nodepassd/journal-cursor", to: bench.root.path + "/elsewhere")
     try file.say(Bench.password, ago: .seconds(200))
     bench.follow()
     #expect(try bench.refusal().value?.count == 1)

@@ -38,6 +38,19 @@ import Testing
     #expect(scratch.runs == 0)
   }
 
+  /// How long the agent is kept waiting at boot hangs on this.
+  @Test(arguments: [
+    ("nodepassd-escrow 1\nmachine dmi:1\n", Policy.Seal.plain), ("", .plain), ("nodepassd-escrow-sealed", .plain),
+    ("nodepassd-escrow-sealed 1 moon\nbytes", nil), ("nodepassd-escrow-sealed ", nil),
+  ])
+  func theFirstLineTellsHowItIsSealed(_ text: String, _ seal: Policy.Seal?) throws {
+    #expect(scratch.store().describe().isAbsent)
+    try scratch.root.write(text, EscrowScratch.escrowFile)
+    let description = scratch.store().describe()
+    #expect(description.value?.seal == seal)
+    #expect(seal != nil || description.obstacle?.kind == .malformed)
+  }
+
   @Test func oneFileIsUnsealedOnce() throws {
     _ = try scratch.save(scratch.bytes)
     let store = scratch.store()

@@ -193,7 +193,7 @@ struct Program {
   @Test func forAnImageNothingOfThisMachineStays() throws {
     try save(try EscrowScratch.document())
     for file in [
-      "/var/lib/nodepassd/acts", "/var/lib/nodepassd/escrow.damaged-1", "/var/lib/nodepassd/journal-cursor",
+      "/var/lib/nodepassd/acts", "/var/lib/nodepassd/escrow.damaged-1", "/run/nodepassd/journal-cursor",
       "/var/lib/nodepassd/policy", "/run/nodepassd/status.json", "/etc/rancher/node/id", "/etc/nodepassd/policy.yaml",
       "/var/lib/rancher/k3s/agent/node-password.txt", "/var/lib/rancher/k3s/agent/client-kubelet.key",
       "/var/lib/rancher/k3s/agent/serving-kubelet.crt", "/var/lib/systemd/credential.secret",

@@ -158,17 +158,6 @@ import Testing
 
   // MARK: Before it
 
-  @Test func theHeadOfAnEscrowTellsHowItIsSealed() throws {
-    #expect(EscrowHead.read(root.paths) == .plain)
-    for (text, head) in [
-      ("nodepassd-escrow 1\nmachine dmi:1\n", EscrowHead.plain), ("", .plain), ("nodepassd-escrow-sealed", .plain),
-      ("nodepassd-escrow-sealed ", .sealed), ("nodepassd-escrow-sealed 1 tpm2\nbytes", .sealed),
-    ] {
-      try root.write(text, "/var/lib/nodepassd/escrow")
-      #expect(EscrowHead.read(root.paths) == head, "\(text)")
-    }
-  }
-
   /// The lock may be the first thing of ours that is made after a boot, under any umask.
   @Test func theLocksDirectoryIsOpenToAll() async {
     await #expect(processExitsWith: .success) {

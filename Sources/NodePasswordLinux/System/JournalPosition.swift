@@ -40,7 +40,7 @@ struct JournalPosition: Hashable {
   func save(_ path: String, boot: String, _ entropy: any Entropy) {
     let attributes = AtomicFile.Attributes(mode: 0o600, keepsOwner: false, isDurable: false)
     _ = Array("\(boot) \(monotonic) \(count)\n".utf8).withUnsafeBytes {
-      AtomicFile(path, entropy: entropy).replace(with: $0, attributes, directoryMode: 0o700)
+      AtomicFile(path, entropy: entropy).replace(with: $0, attributes, directoryMode: 0o755)
     }
   }
 }

@@ -56,7 +56,8 @@ package final class SystemdAgentJournal: AgentJournal {
 
   /// - Parameters:
   ///   - place: `nil` for the system's own.
-  ///   - keepsPosition: how far was read is kept below `/var/lib/nodepassd`; not for verbs that only look (law L9).
+  ///   - keepsPosition: how far was read is kept beside the status, since it means something in this boot
+  ///     only; not for verbs that only look (law L9).
   ///   - retryDelay: a journal that is missing is looked for again at the earliest then, when somebody asks.
   package init(
     paths: Paths, entropy: any Entropy, place: JournalPlace? = nil, keepsPosition: Bool = true,
@@ -65,7 +66,7 @@ package final class SystemdAgentJournal: AgentJournal {
     self.place = place ?? JournalPlace(paths)
     self.entropy = entropy
     self.retryDelay = retryDelay
-    positionFile = keepsPosition ? paths.absolute("/var/lib/nodepassd/journal-cursor") : nil
+    positionFile = keepsPosition ? "\(paths.runtimeDirectory)/journal-cursor" : nil
   }
 
   package func follow(_ unit: String?, wake: @escaping @Sendable () -> Void) {

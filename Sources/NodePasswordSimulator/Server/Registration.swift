@@ -46,7 +46,7 @@ extension ServerModel {
     }
     // Until 1.26.4 a wrong error variable let everyone in.
     guard version.refusesLocalMismatch else { return [] }
-    throw SupervisorRefusal(code: 403, words: "unable to verify local password for node \(name): hash does not match")
+    throw SupervisorRefusal(code: 403, words: "unable to verify local node password: hash does not match")
   }
 
   /// Why `ensure` did not.

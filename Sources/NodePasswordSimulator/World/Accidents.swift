@@ -204,7 +204,7 @@ extension World {
   private func boot() {
     state.withLock { state in
       state.journal.clear()
-      state.truth.elsewhereSince = state.now
+      state.truth.elsewhere[state.effectiveName] = state.now
     }
     touch()
     bootUnit()

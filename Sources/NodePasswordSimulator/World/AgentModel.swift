@@ -235,7 +235,7 @@ extension World.State {
         name, machineID: machine.machineID, bootID: machine.bootID, addresses: [machine.address], at: time.wall)
       guard case .success = answer else { return }
       let isHere = machine.hardware == self.machine.hardware && machine.bootID == self.machine.bootID
-      truth.elsewhereSince = isHere ? nil : truth.elsewhereSince ?? now
+      truth.elsewhere[name] = isHere ? nil : truth.elsewhere[name] ?? now
     } else {
       let path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/\(name)"
       let renewal: JSONValue = ["spec": ["renewTime": .string(Timestamp.micro(time.wall))]]
@@ -245,7 +245,7 @@ extension World.State {
           credentials: Credentials(certificate: .node(name))), at: time.wall)
       guard answer.status == 200 else { return }
     }
-    truth.lastHeartbeat = now
+    truth.heartbeats[name] = now
     _ = server.tick(at: time.wall)
   }
 }

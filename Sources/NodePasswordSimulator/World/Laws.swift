@@ -13,15 +13,16 @@ enum Laws {
   /// L1, L3 and L9: the own Node, live, here, not in the hold-off, and not by one who only observes.
   /// - Parameter issued: when the daemon asked; what is on its way when a reload comes cannot be called back.
   static func objections(
-    toSecretAct name: String, issued: Moment, _ state: World.State, _ policy: Policy
+    toSecretAct name: String, on secret: String, issued: Moment, _ state: World.State, _ policy: Policy
   ) -> [String] {
+    guard let node = NodeName(String(secret.prefix { $0 != "." })) else { return ["L2: \(name) of \(secret)"] }
     var found: [String] = []
-    if let beat = state.truth.lastHeartbeat, state.now - beat <= .seconds(40) + grace {
+    if let beat = state.truth.heartbeats[node], state.now - beat <= .seconds(40) + grace {
       // Live.
     } else {
       found.append("L1: \(name) while the Node is not live")
     }
-    if let since = state.truth.elsewhereSince, issued - since > grace {
+    if let since = state.truth.elsewhere[node], issued - since > grace {
       found.append("L1: \(name) while the Node is another machine")
     }
     // A create that completes a delete of the same act: the name must not stay free.

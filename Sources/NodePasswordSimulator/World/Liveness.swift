@@ -222,7 +222,7 @@ struct Ending {
 
   /// File and escrow agree, and the Node is live and here.
   private var isSecretMine: Bool {
-    guard state.agent.phase == .accepted, state.twin == nil, state.truth.elsewhereSince == nil else { return false }
+    guard state.agent.phase == .accepted, state.twin == nil, state.truth.elsewhere[name] == nil else { return false }
     return hasNode && hasUsableEscrow && state.escrowDocument?.acceptedBytes == state.passwordInFile
   }
 }

@@ -226,7 +226,7 @@ private struct Rogue {
       world.run(for: .seconds(120))
     case .replaceElsewhere:
       world.state.withLock { state in
-        state.truth.elsewhereSince = Moment(nanoseconds: state.now.nanoseconds - 100_000_000_000)
+        state.truth.elsewhere[World.name] = Moment(nanoseconds: state.now.nanoseconds - 100_000_000_000)
       }
     case .makeForAnother:
       let key = PretendScrypt.derive(Array("another".utf8), Array(repeating: 0, count: 8), PasswordHash.keyLength)

@@ -29,7 +29,7 @@ struct SimulatedCluster: NodePasswordSecrets, Nodes {
     let policy = ports.world.policy
     call(dryRun ? "rehearse create" : "create secret", completion) { state in
       if !dryRun {
-        state.truth.violations += Laws.objections(toSecretAct: "create", issued: issued, state, policy)
+        state.truth.violations += Laws.objections(toSecretAct: "create", on: draft.name, issued: issued, state, policy)
         state.truth.hasDeleted = false
         Laws.noteDraft(draft, &state)
       }
@@ -41,7 +41,7 @@ struct SimulatedCluster: NodePasswordSecrets, Nodes {
     let policy = ports.world.policy
     let issued = ports.now().monotonic
     call("delete secret", completion) { state in
-      state.truth.violations += Laws.objections(toSecretAct: "delete", issued: issued, state, policy)
+      state.truth.violations += Laws.objections(toSecretAct: "delete", on: identity.name, issued: issued, state, policy)
       state.truth.hasDeleted = true
       if !state.truth.seenSecrets.contains(identity) {
         state.truth.violations.append("L2: a Secret that was never seen")
@@ -55,7 +55,7 @@ struct SimulatedCluster: NodePasswordSecrets, Nodes {
     let policy = ports.world.policy
     let issued = ports.now().monotonic
     call("seal secret", completion) { state in
-      state.truth.violations += Laws.objections(toSecretAct: "seal", issued: issued, state, policy)
+      state.truth.violations += Laws.objections(toSecretAct: "seal", on: identity.name, issued: issued, state, policy)
       return state.server.sealSecret(identity, at: state.time.wall)
     }
   }

@@ -18,9 +18,10 @@ struct Truth {
   /// That the server refused, each with the last time.
   var refused: [[UInt8]: Moment] = [:]
 
-  var lastHeartbeat: Moment?
-  /// Since when the Node tells of another machine than this one, or of an earlier boot.
-  var elsewhereSince: Moment?
+  /// When each Node last showed a heartbeat, whoever gave it.
+  var heartbeats: [NodeName: Moment] = [:]
+  /// Since when each Node tells of another machine than this one, or of an earlier boot.
+  var elsewhere: [NodeName: Moment] = [:]
   /// The last start or reload of the daemon, jump of the clock, or datastore that was seen to go back.
   var lastDisturbance = Moment(nanoseconds: 0)
   var hasClockJumped = false
