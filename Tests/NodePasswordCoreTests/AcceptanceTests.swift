@@ -156,6 +156,21 @@ import Testing
     #expect(memory.isLive(at: Fixture.start + .seconds(600)) != true)
   }
 
+  /// A look without its lease proves nothing, but what it saw was there. Found by a simulated life.
+  @Test func whatIsOlderThanAnythingSeenWentBack() {
+    var memory = NodeMemory()
+    var node = Fixture.node()
+    node.nodeVersion = "120"
+    node.lease = .unknown(Fixture.obstacle)
+    #expect(!memory.note(node, at: Fixture.start))
+    node.nodeVersion = "99"
+    #expect(!memory.note(node, at: Fixture.start + .seconds(5)), "the lease may be the newer one")
+    node.lease = .present("111")
+    #expect(memory.note(node, at: Fixture.start + .seconds(10)))
+    node.lease = .present("112")
+    #expect(!memory.note(node, at: Fixture.start + .seconds(20)))
+  }
+
   /// A hold-off in which nobody looked is no silence of the Node's.
   @Test func aPauseInLookingIsNotHeldAgainstTheNode() {
     var memory = NodeMemory()
@@ -185,5 +200,16 @@ import Testing
     #expect(memory.note(node, at: Fixture.start) == false)
     node.lease = .present("400")
     #expect(memory.note(node, at: Fixture.start) == true)
+  }
+}
+
+extension NodeObservation {
+  fileprivate var nodeVersion: String {
+    get { node.value?.resourceVersion ?? "" }
+    set {
+      guard case .present(var facts) = node else { return }
+      facts.resourceVersion = newValue
+      node = .present(facts)
+    }
   }
 }

@@ -80,6 +80,21 @@ import Testing
     #expect(records(bench).contains { $0.kind == .agentAdmitted }, "nothing was heard of it since")
   }
 
+  /// Where no unit tells, certificates do; those of before a probe was refused say nothing. Found by a simulated life.
+  @Test(arguments: [(-30, false), (30, true)])
+  func withoutAUnitOnlyLaterCertificatesEndARefusal(_ accepted: Int, _ isOver: Bool) throws {
+    var bench = try bench()
+    var seen = Fixture.machine()
+    bench.reconciler.machineMemory.refusedByProbe = Fixture.file
+    try look(&bench, seen)
+    #expect(records(bench).first?.kind == .refusedNameTaken)
+    bench.reconciler.machineMemory.acceptedAt = bench.now.monotonic + .seconds(accepted)
+    seen.passwordFile = .present(PasswordFileFacts(identity: Fixture.otherFile, shape: .wellFormed(.matchesAccepted)))
+    bench.advance(.seconds(60))
+    try look(&bench, seen)
+    #expect(records(bench).contains { $0.kind == .agentAdmitted } == isOver)
+  }
+
   /// What cannot be compared for a moment is no other cause.
   @Test func aFaultDoesNotChangeTheCauseThatWasTold() throws {
     var bench = try bench()

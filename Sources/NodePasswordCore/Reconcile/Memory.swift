@@ -216,8 +216,12 @@ package struct NodeMemory: Hashable, Sendable {
       observation.secret.value?.identity.resourceVersion,
     ].compactMap { $0.flatMap { UInt64($0) } }
     // Leases change every ten seconds, so the newest version in one look hardly ever falls behind the last look's.
-    // A lease that could not be read makes a look that proves nothing.
-    guard case .present = observation.lease, let newest = versions.max() else { return false }
+    guard let newest = versions.max() else { return false }
+    // A lease that could not be read makes a look that proves nothing, but what was seen in it was there.
+    guard case .present = observation.lease else {
+      newestVersion = max(newestVersion, newest)
+      return false
+    }
     let wentBack = newest < newestVersion
     newestVersion = newest
     return wentBack

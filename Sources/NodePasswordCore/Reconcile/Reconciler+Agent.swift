@@ -21,7 +21,7 @@ extension Reconciler {
       more[.unit] = seen.agent.value?.unit
       more[.advice] = Advice.advice(for: found, decisions)
       emit(.record(Record(found.record, fields(.machine, pass, more))))
-    } else if let before, seen.agent.value != nil || machineMemory.acceptedAt != nil {
+    } else if let before, seen.agent.value != nil || isAcceptedSince(diagnosedAt) {
       // Without a unit only certificates tell that it is over; what a probe said simply counts no more.
       emit(.record(Record(.agentAdmitted, fields(.machine, pass, [.refusal: before.rawValue]))))
     }
@@ -32,7 +32,12 @@ extension Reconciler {
     let refusal = seen.agent.value?.refusal.value
     let last = [diagnosedAt, refusal?.lastSeen].compactMap { $0 }.max()
     guard let last, now.monotonic - last <= Refusal.standing else { return false }
-    return machineMemory.acceptedAt.map { $0 < last } ?? true
+    return !isAcceptedSince(last)
+  }
+
+  private func isAcceptedSince(_ moment: Moment?) -> Bool {
+    guard let acceptedAt = machineMemory.acceptedAt else { return false }
+    return moment.map { acceptedAt >= $0 } ?? true
   }
 
   /// Two words for one password: the accepted one stays, and a person is told.

@@ -75,10 +75,10 @@ struct SimulatedCluster: NodePasswordSecrets, Nodes {
   }
 
   func lease(_ name: NodeName, _ completion: @escaping Completion<Observed<String>>) {
-    call("GET lease", completion) { state in
-      let lease = state.server.readLease(name, at: state.time.wall)
-      Laws.noteLease(lease.value, &state)
-      return .success(lease)
+    let arrived: Completion<Observed<String>> = { [ports] answer in
+      if case .success(let lease) = answer { ports.world.state.withLock { Laws.noteLease(lease.value, &$0) } }
+      completion(answer)
     }
+    call("GET lease", arrived) { .success($0.server.readLease(name, at: $0.time.wall)) }
   }
 }
