@@ -159,16 +159,21 @@ import Testing
   /// A look without its lease proves nothing, but what it saw was there. Found by a simulated life.
   @Test func whatIsOlderThanAnythingSeenWentBack() {
     var memory = NodeMemory()
-    var node = Fixture.node()
-    node.nodeVersion = "120"
-    node.lease = .unknown(Fixture.obstacle)
-    #expect(!memory.note(node, at: Fixture.start))
-    node.nodeVersion = "99"
-    #expect(!memory.note(node, at: Fixture.start + .seconds(5)), "the lease may be the newer one")
-    node.lease = .present("111")
-    #expect(memory.note(node, at: Fixture.start + .seconds(10)))
-    node.lease = .present("112")
-    #expect(!memory.note(node, at: Fixture.start + .seconds(20)))
+    var answers: [Bool] = []
+    // The lease of 111 may be the newer one in the second look; in the third nothing is as new as 120 was.
+    let looks: [(lease: Observed<String>, node: String)] = [
+      (.unknown(Fixture.obstacle), "120"), (.unknown(Fixture.obstacle), "99"), (.present("111"), "99"),
+      (.present("112"), "99"),
+    ]
+    for (seconds, look) in looks.enumerated() {
+      var node = Fixture.node()
+      node.lease = look.lease
+      var facts = Fixture.nodeFacts
+      facts.resourceVersion = look.node
+      node.node = .present(facts)
+      answers.append(memory.note(node, at: Fixture.start + .seconds(seconds)))
+    }
+    #expect(answers == [false, false, true, false])
   }
 
   /// A hold-off in which nobody looked is no silence of the Node's.
@@ -200,16 +205,5 @@ import Testing
     #expect(memory.note(node, at: Fixture.start) == false)
     node.lease = .present("400")
     #expect(memory.note(node, at: Fixture.start) == true)
-  }
-}
-
-extension NodeObservation {
-  fileprivate var nodeVersion: String {
-    get { node.value?.resourceVersion ?? "" }
-    set {
-      guard case .present(var facts) = node else { return }
-      facts.resourceVersion = newValue
-      node = .present(facts)
-    }
   }
 }
