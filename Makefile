@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr
 DESTDIR ?=
 SEED ?= 1
+SCENE ?= all
 IDLE_MINUTES ?= 10
 SWIFT ?= swift
 SWIFT_BUILD := $(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error
@@ -70,8 +71,8 @@ lint: check-deps ## Check formatting, scripts and units
 	  systemd-analyze verify systemd/nodepassd.service systemd/nodepassd-restore.service; fi
 
 .PHONY: demo
-demo: build ## Watch a node lose its password in six ways and come back each time
-	$(BIN)/nodepassd-demo demo
+demo: build ## Watch a node lose its password in many ways and come back (SCENE=losses, credential)
+	$(BIN)/nodepassd-demo demo --scene $(SCENE)
 
 .PHONY: sim
 sim: build ## Replay one simulated life with its trace: make sim SEED=n

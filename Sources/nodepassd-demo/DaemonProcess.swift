@@ -12,6 +12,8 @@ final class DaemonProcess: Sendable {
 
   let pid: pid_t
   private let entries = Mutex<[Entry]>([])
+  /// Its exit status. Once it is known the number may be another process's.
+  private let ending = Mutex<Int32?>(nil)
   private let queue = DispatchQueue(label: "daemon-output")
 
   /// - Parameter environment: `NAME=value`, beside this process's own.
@@ -77,21 +79,37 @@ final class DaemonProcess: Sendable {
   /// All lines so far.
   var lines: [Entry] { entries.withLock { $0 } }
 
-  func send(_ signal: Int32) { kill(pid, signal) }
+  func send(_ signal: Int32) {
+    ending.withLock { ending in
+      if ending == nil { kill(pid, signal) }
+    }
+  }
 
   /// Asks it to end, waits, and answers its exit status.
   func stop() -> Int32 {
     send(SIGCONT)
     send(SIGTERM)
-    var status: Int32 = 0
-    for _ in 0..<500 {
-      if waitpid(pid, &status, WNOHANG) == pid { return (status >> 8) & 0xff }
+    return waitForEnd(patience: 10)
+  }
+
+  /// Its exit status. -1: a signal ended it, or it had to be killed.
+  /// - Parameter patience: seconds.
+  func waitForEnd(patience: Int) -> Int32 {
+    for _ in 0..<(patience * 50) {
+      if let status = reap(WNOHANG) { return status }
       usleep(20_000)
     }
     send(SIGKILL)
-    waitpid(pid, &status, 0)
-    return -1
+    return reap(0) ?? -1
   }
 
-  var hasEnded: Bool { kill(pid, 0) != 0 }
+  private func reap(_ options: Int32) -> Int32? {
+    ending.withLock { ending in
+      if let ending { return ending }
+      var status: Int32 = 0
+      guard waitpid(pid, &status, options) == pid else { return nil }
+      ending = status & 0x7f == 0 ? (status >> 8) & 0xff : -1
+      return ending
+    }
+  }
 }

@@ -8,8 +8,9 @@ final class DemoWorld {
   let root: String
   let standIn: StandIn
   let agent: JoiningAgent
-  let daemon: DaemonProcess
+  private(set) var daemon: DaemonProcess
   let name: NodeName
+  private let setting: Setting
   private let heartbeat: any DispatchSourceTimer
 
   static let machineID = "5e1f0c3a7b9d4e6f8a2c4d6e8f0a1b2c"
@@ -22,6 +23,8 @@ final class DemoWorld {
     var hasServerRole = true
     /// `nil`: what the daemon has built in.
     var policy: String?
+    /// What the provisioner brings as the systemd credential `node-password`.
+    var credential: String?
     /// For the daemon, `NAME=value`.
     var environment: [String] = []
   }
@@ -29,7 +32,9 @@ final class DemoWorld {
   init(_ setting: Setting = Setting()) throws {
     let (root, node) = try Self.makeRoot(setting)
     self.root = root
+    self.setting = setting
     name = node
+    try Self.bring(setting.credential, root)
     let server = try StandIn.start()
     standIn = server
     if setting.hasServerRole { try server.writeKubeconfig(to: root + "/etc/rancher/k3s/k3s.yaml") }
@@ -47,9 +52,13 @@ final class DemoWorld {
     }
     heartbeat.schedule(deadline: .now() + 10, repeating: 10)
     heartbeat.activate()
-    daemon = try DaemonProcess(
-      binary: try Self.daemonBinary(), arguments: ["run", "--root", root, "--log", "both"],
-      environment: setting.environment)
+    daemon = try Self.start("run", root, setting)
+  }
+
+  private static func start(_ verb: String, _ root: String, _ setting: Setting) throws -> DaemonProcess {
+    try DaemonProcess(
+      binary: try daemonBinary(), arguments: [verb, "--root", root, "--log", "both"],
+      environment: setting.environment + ["CREDENTIALS_DIRECTORY=\(credentialDirectory(root))"])
   }
 
   static func makeRoot(_ setting: Setting) throws -> (root: String, node: NodeName) {
@@ -87,6 +96,61 @@ final class DemoWorld {
     try DemoFiles.write(bootID + "\n", to: root + "/proc/sys/kernel/random/boot_id", mode: 0o644)
     try DemoFiles.write(
       "4c4c4544-0042-3510-8054-b4c04f4d3132\n", to: root + "/sys/class/dmi/id/product_uuid", mode: 0o400)
+  }
+
+  // MARK: Credentials
+
+  /// Where systemd puts what a unit loads (systemd.exec(5), LoadCredential=); without a credential it is not there.
+  private static func credentialDirectory(_ root: String) -> String { root + "/run/credentials/nodepassd.service" }
+
+  private static func bring(_ credential: String?, _ root: String) throws {
+    let directory = credentialDirectory(root)
+    DemoFiles.removeAll(directory)
+    guard let credential else { return }
+    try DemoFiles.makeDirectories(directory)
+    try DemoFiles.write(credential + "\n", to: directory + "/node-password", mode: 0o400)
+  }
+
+  /// What the provisioner brings from the next start on.
+  func bring(_ credential: String?) throws { try Self.bring(credential, root) }
+
+  // MARK: Starts
+
+  func powerOff() throws {
+    agent.stop()
+    let status = daemon.stop()
+    guard status == 0 else { throw DemoFailure("nodepassd ended with status \(status)") }
+  }
+
+  /// What the daemon's unit starts.
+  func startDaemon() throws { daemon = try Self.start("run", root, setting) }
+
+  /// What nodepassd-restore.service starts before the agent.
+  func startRestore() throws -> DaemonProcess { try Self.start("restore", root, setting) }
+
+  /// The same machine from an image again: all that an agent and nodepassd have left there is gone.
+  func reimage() throws {
+    // The marks of its hardware are the same afterwards; without root a file of mode 0400 is not written over.
+    for directory in ["/etc", "/var", "/run", "/sys"] { DemoFiles.removeAll(root + directory) }
+    try Self.furnish(root, name, setting)
+  }
+
+  // MARK: The server's side
+
+  /// What makes a Secret another one: its hash is salted anew each time.
+  struct SecretMark: Equatable {
+    var uid: String
+    var hash: String
+  }
+
+  var secretPath: String { "/api/v1/namespaces/kube-system/secrets/\(Distribution.k3s.secretName(of: name))" }
+
+  var secret: SecretMark? {
+    let answer = standIn.withModel { [secretPath] in $0.handle(APIRequest("GET", secretPath), at: DemoClock.wall) }
+    guard let object = answer.json, let uid = object.at("metadata", "uid")?.text,
+      let hash = object.at("data", "hash")?.text
+    else { return nil }
+    return SecretMark(uid: uid, hash: hash)
   }
 
   /// Built beside this program.

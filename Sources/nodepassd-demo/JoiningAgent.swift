@@ -120,14 +120,17 @@ struct AgentFiles: Sendable {
   var agentDirectory: String { root + "/var/lib/rancher/k3s/agent" }
   var strayFile: String { agentDirectory + "/node-password.txt" }
 
+  /// A new password, as K3s makes them: 16 random bytes in hex (k3s-facts 1.1).
+  static func mint() -> String {
+    let digits = Array("0123456789abcdef")
+    return String((0..<32).map { _ in digits[Int.random(in: 0..<16)] })
+  }
+
   /// The password, minted where there is no file, trimmed and otherwise taken as it is.
   func ensurePassword() throws -> String {
     try DemoFiles.makeDirectories(nodeDirectory)
     if !DemoFiles.exists(passwordFile) {
-      let bytes = (0..<16).map { _ in UInt8.random(in: 0...255) }
-      let digits = Array("0123456789abcdef")
-      let password = String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
-      try DemoFiles.write(password + "\n", to: passwordFile, mode: 0o600)
+      try DemoFiles.write(Self.mint() + "\n", to: passwordFile, mode: 0o600)
     }
     let text = try DemoFiles.read(passwordFile)
     let isBlank: (Character) -> Bool = { $0.isWhitespace }

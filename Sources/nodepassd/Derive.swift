@@ -14,19 +14,21 @@ struct Derive: ParsableCommand {
 
       HKDF-SHA256 over the key's bytes without one newline at the end; no salt; info is "nodepassd node-password 1", the \
       node's name in lower case and the generation in decimal, with a NUL between each; 16 bytes in lower-case hex.
+
+      Make a key once: (umask 077; openssl rand -hex 32 >fleet-key). It belongs on no agent.
       """)
 
   private static let purpose = "derive the password"
 
   @Argument(help: "The node's name, as Kubernetes knows it; capitals count as small letters.")
   var node: String
-  @Option(help: "Which password of this node's, from 1.")
+  @Option(help: "To be counted up when this node is to get another password; from 1.")
   var generation = DerivedPassword.firstGeneration
   @Option(help: ArgumentHelp("The file with the fleet key, mode 0600.", valueName: "file"))
   var fleetKey: String?
-  @Option(help: ArgumentHelp("Write to FILE instead, mode 0600.", valueName: "file"))
+  @Option(help: ArgumentHelp("Write to this file instead, mode 0600.", valueName: "file"))
   var out: String?
-  @Flag(help: "Replace FILE where there is one.")
+  @Flag(help: "Replace the file of --out where there is one.")
   var force = false
 
   func validate() throws {

@@ -7,15 +7,17 @@ import NodePasswordLinux
 struct EscrowForget: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "forget",
-    abstract: "Remove the escrow, and with --for-image all that makes a copy of this disk this machine.",
+    abstract: "Remove the escrow; with --for-image also what else must not be copied with this disk.",
     discussion: """
       Without --for-image: the escrow and what was set aside of it; only while the daemon is stopped. When it is started \
-      again it keeps the next password that the server accepts.
+      again it keeps what the server accepts, and at once where certificates younger than the password file show that it did.
 
       With --for-image, before a disk becomes a golden image: stops nodepassd, then removes the escrow, the log of acts, \
       status and whatever else nodepassd keeps of this machine, the password file and /etc/rancher/node/id. The policy \
       stays. It refuses while K3s or RKE2 runs: a live node that loses its password here is refused at its next start. \
-      Asks nothing.
+      What else must go, and is not nodepassd's, is listed as a command.
+
+      Asks nothing. Exit status: 0 done, 1 refused or failed, 77 not permitted.
       """)
 
   private static let purpose = "forget the escrow"

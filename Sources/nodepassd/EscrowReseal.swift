@@ -11,7 +11,7 @@ struct EscrowReseal: ParsableCommand {
     abstract: "Seal the escrow anew as the policy wants it: after a change of `escrow.seal`, of TPM or firmware.",
     discussion: """
       Only while the daemon is stopped. Exit status: 0 done, 2 the escrow cannot be opened or is not this machine's, \
-      3 there is none, 1 it could not be sealed.
+      3 there is none, 1 it could not be sealed or the daemon runs, 77 not permitted, 78 broken policy.
       """)
 
   private static let purpose = "reseal the escrow"

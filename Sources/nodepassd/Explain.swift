@@ -7,10 +7,14 @@ import NodePasswordLinux
 struct Explain: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Look now, and say what would be done and why. Acts on nothing.",
-    discussion:
-      "Facts, drift, the rule with its file and line, the plan, and what would stop it: by the daemon's own planner.")
+    discussion: """
+      Facts, drift, the rule with its file and line, the plan, and what would stop it: by the daemon's own planner, and \
+      whether or not the daemon runs.
 
-  @Argument(help: "This machine's node name; nothing: this machine.")
+      Exit status: 0 in sync, 1 being handled, 2 needs a person, 3 unknown, 77 not permitted, 78 broken policy.
+      """)
+
+  @Argument(help: "This machine's node name; may be left out. Another's is refused.")
   var node: String?
   @Option(help: ArgumentHelp("The kubeconfig to ask the API with (default: the server's own).", valueName: "file"))
   var kubeconfig: String?

@@ -38,6 +38,6 @@ enum ExitStatus {
 
 /// Where things lie; for a private root in demonstrations and tests.
 struct RootOption: ParsableArguments {
-  @Option(help: ArgumentHelp("Take DIR for the root directory.", valueName: "dir"))
+  @Option(help: ArgumentHelp("Take this directory for the root, as demonstrations and tests do.", valueName: "dir"))
   var root = "/"
 }

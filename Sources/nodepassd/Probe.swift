@@ -11,10 +11,10 @@ struct Probe: ParsableCommand {
       Asks as the agent would ask at its next start, and drops whatever comes with a success unread. Not read-only: where \
       the server has no hash for this node's name, this password claims it.
 
-      Exit status: 0 accepted, 1 not ready, try later, 2 refused, 3 could not ask, 77 not permitted.
+      Exit status: 0 accepted, 1 the server is not ready: try later, 2 refused, 3 could not ask, 77 not permitted.
       """)
 
-  @Flag(help: "Send the GET of agents before 1.31.5; every server answers it with the key that all nodes share.")
+  @Flag(help: "Ask by GET, as agents before 1.31.5 do; a server answers that with the key that all nodes share.")
   var legacy = false
   @OptionGroup var root: RootOption
   @OptionGroup var format: OutputOption

@@ -6,7 +6,11 @@ import NodePasswordLinux
 struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tell the running daemon to read its policy again (SIGHUP).",
-    discussion: "It does so by itself when a policy file changes; this is for units and scripts.")
+    discussion: """
+      It does so by itself when a policy file changes; this is for units and scripts.
+
+      Exit status: 0 told, 3 it does not run, 77 not permitted.
+      """)
 
   @OptionGroup var root: RootOption
 

@@ -6,7 +6,11 @@ import NodePasswordLinux
 struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what the daemon knows.",
-    discussion: "Also when it is dead: then what it last knew, and how long ago.")
+    discussion: """
+      Also when it is dead: then what it last knew, and how long ago.
+
+      Exit status: 0 in sync, 1 being handled, 2 needs a person, 3 unknown or the daemon does not run, 77 not permitted.
+      """)
 
   @OptionGroup var root: RootOption
   @OptionGroup var format: OutputOption
