@@ -9,6 +9,8 @@ DESTDIR ?=
 SEED ?= 1
 SCENE ?= all
 IDLE_MINUTES ?= 10
+PARTS ?=
+POWER_CUTS ?= 25
 SWIFT ?= swift
 SWIFT_BUILD := $(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error
 BIN := .build/release
@@ -80,7 +82,7 @@ sim: build ## Replay one simulated life with its trace: make sim SEED=n
 
 .PHONY: system-test
 system-test: build ## Boot a real systemd in a container and test the installed service (root; Debian)
-	Tests/SystemTests/run.sh
+	POWER_CUTS=$(POWER_CUTS) Tests/SystemTests/run.sh $(PARTS)
 
 .PHONY: bench
 bench: build ## Measure the daemon beside the bare system calls, inotifywait and Python (about 12 minutes)

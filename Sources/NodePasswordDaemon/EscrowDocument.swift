@@ -32,6 +32,8 @@ package struct EscrowDocument: Sendable {
   package private(set) var candidates: [Candidate] = []
   /// The server refused the accepted password after a heal had put it back.
   package private(set) var isRefused = false
+  /// What a heal displaced is on its way back; where that was cut short, it goes on (law L8).
+  package private(set) var isPuttingBack = false
 
   /// `nil`: this machine cannot be told from a clone now, so nothing may be bound to it.
   package init?(machine: MachineIdentity, node: NodeName) {
@@ -72,6 +74,7 @@ package struct EscrowDocument: Sendable {
   private mutating func confirm(_ newProof: Action.Proof) {
     proof = newProof
     isRefused = false
+    isPuttingBack = false
     confirmations = newProof == .hash ? 2 : min(confirmations + 1, 2)
     if confirmations >= 2 { candidates.removeAll() }
   }
@@ -88,14 +91,19 @@ package struct EscrowDocument: Sendable {
     candidates.remove(at: oldest)
   }
 
-  /// The newest password that a heal displaced, for putting it back; the escrow is the stale side from here on, until a
-  /// password is accepted. `nil`: there is none.
-  package mutating func refuse() -> NodePassword? {
+  /// The newest password that a heal displaced, which is to be put back. `nil`: there is none.
+  package mutating func beginPutBack() -> NodePassword? {
     guard acceptedPassword != nil, let displaced = candidates.last(where: { $0.reason == .displacedByHeal }) else {
       return nil
     }
-    isRefused = true
+    isPuttingBack = true
     return displaced.password
+  }
+
+  /// It is back: the escrow is the stale side from here on, until a password is accepted.
+  package mutating func endPutBack() {
+    isPuttingBack = false
+    isRefused = true
   }
 
   package func comparison(with password: NodePassword) -> Comparison {
@@ -121,6 +129,17 @@ package struct EscrowDocument: Sendable {
       isRefused: isRefused, hasDisplaced: candidates.contains { $0.reason == .displacedByHeal })
   }
 
+  /// As this machine sees it.
+  ///
+  /// - Parameter file: what the password file holds. A put-back that was cut short after the file was written is over.
+  package func facts(for installation: Installation, beside file: NodePassword? = nil) -> EscrowFacts {
+    var facts = facts(for: installation.identity, node: installation.effectiveName.value)
+    if isPuttingBack, let file, comparison(with: file) != .matchesAccepted { facts.isRefused = true }
+    // Only the hash speaks there (law L6), and it is asked anew each time.
+    if installation.hasServerRole { facts.isRefused = false }
+    return facts
+  }
+
   // MARK: Encode
 
   package func encode() -> SecretBytes {
@@ -131,6 +150,7 @@ package struct EscrowDocument: Sendable {
       Self.append(password, to: &text)
     }
     if isRefused { text += Array("refused\n".utf8) }
+    if isPuttingBack { text += Array("putting-back\n".utf8) }
     for candidate in candidates {
       text += Array("candidate \(candidate.reason.rawValue) ".utf8)
       Self.append(candidate.password, to: &text)
@@ -193,6 +213,11 @@ package struct EscrowDocument: Sendable {
     if line.elementsEqual("refused".utf8) {
       guard acceptedPassword != nil, !isRefused else { throw .format }
       isRefused = true
+      return
+    }
+    if line.elementsEqual("putting-back".utf8) {
+      guard acceptedPassword != nil, !isPuttingBack else { throw .format }
+      isPuttingBack = true
       return
     }
     let words = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)

@@ -49,10 +49,10 @@ final class EscrowKeeper: Sendable {
 
   /// A seal that is not the preferred one is told, once.
   func save(
-    _ document: EscrowDocument, telling tell: @escaping @Sendable (Record) -> Void,
+    _ document: EscrowDocument, settingAside: Bool = false, telling tell: @escaping @Sendable (Record) -> Void,
     _ completion: @escaping Completion<Policy.Seal>
   ) {
-    store.save(document.encode()) { answer in
+    store.save(document.encode(), settingAside: settingAside) { answer in
       if case .success(let seal) = answer, let preferred = self.fallback(to: seal) {
         tell(Record(.sealFallback, [.seal: seal.rawValue, .reason: "\(preferred.rawValue) cannot be had here"]))
       }
@@ -68,8 +68,6 @@ final class EscrowKeeper: Sendable {
       return seals.preferred
     }
   }
-
-  func setAside(_ completion: @escaping Completion<Void>) { store.setAside(completion) }
 
   private func generation(of bytes: SecretBytes) -> UInt64 {
     last.withLock { last in

@@ -76,7 +76,7 @@ struct EscrowTaker: Sendable {
     }
   }
 
-  /// An escrow that is damaged or another's is moved aside, never overwritten: nothing is lost.
+  /// An escrow that is damaged or another's is set aside, never overwritten, and only once another can take its place.
   private func startAnew(
     _ password: NodePassword, _ proof: Action.Proof, _ binding: Binding, _ kind: RecordKind,
     _ completion: @escaping @Sendable (Outcome) -> Void
@@ -84,20 +84,15 @@ struct EscrowTaker: Sendable {
     guard proof != .timestamps else {
       return completion(.surprised("timestamps may fill an empty escrow only"))
     }
-    // Nothing is moved before it is sure that something can take its place.
-    guard let document = EscrowDocument(machine: binding.machine, node: binding.node) else {
-      return completion(.failed(.unidentified))
-    }
-    keeper.setAside { answer in
-      if let obstacle = answer.obstacle { return completion(.failed(obstacle)) }
-      tell(Record(kind, [.outcome: "set-aside"]))
-      save(password, proof, binding, in: document, completion)
+    save(password, proof, binding, in: nil, settingAside: true) { outcome in
+      if case .done = outcome { tell(Record(kind, [.outcome: "set-aside"])) }
+      completion(outcome)
     }
   }
 
   private func save(
     _ password: NodePassword, _ proof: Action.Proof, _ binding: Binding, in document: EscrowDocument?,
-    _ completion: @escaping @Sendable (Outcome) -> Void
+    settingAside: Bool = false, _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
     guard var document = document ?? EscrowDocument(machine: binding.machine, node: binding.node) else {
       return completion(.failed(.unidentified))
@@ -105,6 +100,6 @@ struct EscrowTaker: Sendable {
     guard document.accept(password, proof) else {
       return completion(.surprised("this proof may not displace the accepted password"))
     }
-    keeper.save(document, telling: tell) { completion(Outcome($0)) }
+    keeper.save(document, settingAside: settingAside, telling: tell) { completion(Outcome($0)) }
   }
 }

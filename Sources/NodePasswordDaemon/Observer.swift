@@ -104,7 +104,7 @@ package struct Observer: Sendable {
   private static func compose(
     _ installation: Observed<Installation>, _ found: Installation, _ local: Local, _ agent: Observed<AgentFacts>
   ) -> MachineObservation {
-    let escrow = local.escrow.map { $0.document.facts(for: found.identity, node: found.effectiveName.value) }
+    let escrow = local.escrow.map { $0.document.facts(for: found, beside: local.file.value?.password) }
     return MachineObservation(
       installation: installation,
       passwordFile: local.file.map { reading in
@@ -181,9 +181,7 @@ package struct Observer: Sendable {
     _ remote: Remote, _ local: Local, _ installation: Installation,
     _ completion: @escaping @Sendable (NodeObservation) -> Void
   ) {
-    let escrow = local.escrow.map {
-      $0.document.facts(for: installation.identity, node: installation.effectiveName.value)
-    }
+    let escrow = local.escrow.map { $0.document.facts(for: installation, beside: local.file.value?.password) }
     let isUsable = escrow.value?.isUsable ?? false
     let reading = local.file.value
     let comparison =

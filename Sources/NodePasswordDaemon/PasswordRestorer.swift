@@ -17,7 +17,7 @@ struct PasswordRestorer: Sendable {
       case .absent: return completion(.surprised("the escrow is gone"))
       case .unknown(let obstacle): return completion(.failed(obstacle))
       }
-      let facts = holding.document.facts(for: installation.identity, node: installation.effectiveName.value)
+      let facts = holding.document.facts(for: installation)
       guard facts.isUsable, let accepted = holding.document.acceptedPassword else {
         return completion(.surprised("the escrow is not this machine's any more"))
       }
@@ -98,7 +98,7 @@ struct PasswordRestorer: Sendable {
           .success(
             installation.effectiveName.value.flatMap { EscrowDocument(machine: installation.identity, node: $0) }))
       case .present(let holding):
-        let owner = holding.document.facts(for: installation.identity, node: installation.effectiveName.value).owner
+        let owner = holding.document.facts(for: installation).owner
         switch owner {
         case .thisMachine where holding.document.acceptedPassword != nil:
           completion(.failure(Obstacle(.conflict, at: "escrow", "the escrow holds an accepted password by now")))
@@ -110,16 +110,17 @@ struct PasswordRestorer: Sendable {
     }
   }
 
-  /// Marks the escrow as refused first: whatever becomes of the file then, this is done once (design 5).
+  /// That it is begun is kept first and that it is done last: cut short in between it is begun anew as long as the file
+  /// holds the refused password, and never once it is back (design 5, law L8).
   func putBack(over identity: FileIdentity, _ completion: @escaping @Sendable (Outcome) -> Void) {
     keeper.load { escrow in
       switch escrow {
       case .absent: completion(.surprised("the escrow is gone"))
       case .unknown(let obstacle): completion(.failed(obstacle))
       case .present(let holding):
-        let facts = holding.document.facts(for: installation.identity, node: installation.effectiveName.value)
+        let facts = holding.document.facts(for: installation)
         var document = holding.document
-        guard facts.isUsable, let displaced = document.refuse() else {
+        guard facts.isUsable, let displaced = document.beginPutBack() else {
           return completion(.surprised("the escrow holds nothing that a heal displaced"))
         }
         putBack(displaced, document, over: identity, completion)
@@ -141,7 +142,12 @@ struct PasswordRestorer: Sendable {
         else { return completion(.surprised("the password file is another by now")) }
         keeper.save(document, telling: tell) { saved in
           if let obstacle = saved.obstacle { return completion(.failed(obstacle)) }
-          ports.passwordFiles.restore(displaced, over: .exactly(identity)) { completion(Outcome($0)) }
+          ports.passwordFiles.restore(displaced, over: .exactly(identity)) { restored in
+            guard case .success = restored else { return completion(Outcome(restored)) }
+            var done = document
+            done.endPutBack()
+            keeper.save(done, telling: tell) { completion(Outcome($0)) }
+          }
         }
       }
     }
@@ -174,7 +180,7 @@ struct PasswordRestorer: Sendable {
       switch escrow {
       case .unknown(let obstacle): completion(.failed(obstacle))
       case .present(let holding):
-        let facts = holding.document.facts(for: installation.identity, node: installation.effectiveName.value)
+        let facts = holding.document.facts(for: installation)
         guard facts.owner == .thisMachine else {
           return completion(.surprised("the escrow is not this machine's, so the password could not be kept in it"))
         }

@@ -50,7 +50,7 @@ struct SecretReplacer: Sendable {
       keeper.load { escrow in
         if let obstacle = escrow.obstacle { return completion(.failure(Refusal(outcome: .refused(obstacle)))) }
         guard let document = escrow.value?.document,
-          document.facts(for: installation.identity, node: replacement.node).isUsable,
+          installation.effectiveName == .present(replacement.node), document.facts(for: installation).isUsable,
           document.comparison(with: password) == .matchesAccepted
         else {
           return completion(.failure(Refusal(outcome: .surprised("file and escrow do not agree any more"))))

@@ -95,6 +95,22 @@ import Testing
     #expect(records(bench).contains { $0.kind == .agentAdmitted } == isOver)
   }
 
+  /// Found by a simulated life: a process that was seen to be another one ended its refusal, and an older probe's seemed to
+  /// be the reason.
+  @Test func anOlderProbeIsNotWhyANewerQuestionWasRefused() throws {
+    var bench = try bench()
+    bench.reconciler.machineMemory.refusedByProbe = Fixture.file
+    bench.reconciler.machineMemory.probedAt = bench.now.monotonic
+    bench.reconciler.machineMemory.agentState = UnitState(activity: .activating, mainPID: 41)
+    bench.advance(.seconds(5))
+    let seen = refused(.nodeDeleted, at: bench.now.monotonic + .seconds(-1))
+    try look(&bench, seen)
+    #expect(!records(bench).contains { $0.kind.rawValue.hasPrefix("refused") })
+    bench.advance(.seconds(60))
+    try look(&bench, seen)
+    #expect(records(bench).contains { $0.kind == .refusedNameTaken }, "it counts again when nothing newer does")
+  }
+
   /// What cannot be compared for a moment is no other cause.
   @Test func aFaultDoesNotChangeTheCauseThatWasTold() throws {
     var bench = try bench()
@@ -174,10 +190,18 @@ import Testing
     return policy
   }
 
+  /// The refusals that led to the first look at the process may have been another's.
+  private func lookTwice(_ bench: inout Bench) throws {
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+    #expect(bench.counted.isEmpty)
+    bench.advance(.seconds(6))
+    try look(&bench, refused(.token, at: bench.now.monotonic))
+  }
+
   /// Law L10: a unit that was restarted a moment ago has merely not been refused yet.
   @Test func aRestartHasNotHealedBeforeTheAgentHadTimeToBeRefusedAgain() throws {
     var bench = try bench(restarting)
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try lookTwice(&bench)
     let (pass, step, act) = try #require(bench.counted.first)
     #expect(act.kind == .unit)
     bench.commands = []
@@ -197,7 +221,7 @@ import Testing
 
   @Test func aRestartThatDidNotHelpIsNotRepeatedWithinTheSpan() throws {
     var bench = try bench(restarting)
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try lookTwice(&bench)
     let (pass, step, _) = try #require(bench.counted.first)
     bench.send(.counted(pass, step: step, nil))
     bench.send(.performed(pass, step: step, .done))
@@ -311,6 +335,27 @@ import Testing
     #expect(raised == AlarmGate.limit && suppressed == 1)
     bench.advance(AlarmGate.span)
     #expect(alerts(&bench, Record(.obstructed)) == 1)
+  }
+
+  /// Trifles do not stand in the way of what a person must act on, and what was not told may still be.
+  @Test func aStormOfTriflesHidesNoError() {
+    var bench = bench()
+    for number in 0..<AlarmGate.limit {
+      #expect(alerts(&bench, Record(.driftFound, [.drift: "d\(number)", .subject: "machine"])) == 1)
+    }
+    let drift: [RecordField: String] = [.drift: "password-file-missing", .subject: "machine"]
+    #expect(alerts(&bench, Record(.driftFound, drift)) == 0)
+    #expect(alerts(&bench, Record(.held, drift)) == 1)
+    for number in 1..<AlarmGate.reserve {
+      #expect(alerts(&bench, Record(.held, [.drift: "d\(number)", .subject: "machine"])) == 1)
+    }
+    #expect(alerts(&bench, Record(.held, [.drift: "d9", .subject: "machine"])) == 0, "never without end")
+    bench.advance(AlarmGate.span)
+    _ = alerts(&bench, Record(.held, [.drift: "d9", .subject: "machine"]))
+    let told = bench.commands.contains {
+      if case .alert(let record, _) = $0 { record.fields[.drift] == "d9" } else { false }
+    }
+    #expect(told, "it was never told")
   }
 
   @Test func everyAlarmHasAnIDOfItsOwn() {

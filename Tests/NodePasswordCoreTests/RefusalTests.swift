@@ -177,6 +177,8 @@ import Testing
     var dropIns: Observed<String> = .present("/etc/rancher/k3s/config.yaml.d")
     var acts: [Act] = []
     var watchedFor: Duration?
+    var seenFor: Duration?
+    var dropInSince: WallTime?
     var expected: String
 
     var testDescription: String { title }
@@ -198,11 +200,23 @@ import Testing
       title: "refused before this daemon's first look, and let in since for all it knows", watchedFor: .seconds(5),
       expected: "wait refusals"),
     Row(title: "refused since as well", watchedFor: .seconds(6), expected: "act restart-agent"),
+    Row(
+      title: "refused before its process was first seen, and an earlier one's for all one knows",
+      watchedFor: .seconds(60),
+      seenFor: .seconds(5), expected: "wait refusals"),
     Row(title: "on a server", row: RefusalTests.Row(title: "", server: true, expected: ""), expected: "hold"),
     Row(
       title: "restarted within the span", acts: [Act(at: Fixture.wall, kind: .unit, phase: .begun, word: "x")],
       expected: "wait budget"),
     Row(title: "a name of its own", remedy: .useNodeID, expected: "act use-node-id"),
+    Row(
+      title: "cut short between drop-in and restart", remedy: .useNodeID,
+      state: .present(UnitState(activity: .activating, mainPID: 42, startedAt: Fixture.wall + .seconds(-60))),
+      isWanted: .present(true), dropInSince: Fixture.wall + .seconds(-30), expected: "act restart-agent"),
+    Row(
+      title: "it was restarted with it", remedy: .useNodeID,
+      state: .present(UnitState(activity: .activating, mainPID: 42, startedAt: Fixture.wall + .seconds(-10))),
+      isWanted: .present(true), dropInSince: Fixture.wall + .seconds(-30), expected: "hold"),
     Row(title: "it has one", remedy: .useNodeID, isWanted: .present(true), expected: "hold"),
     Row(
       title: "not known whether it has one", remedy: .useNodeID, isWanted: .unknown(Fixture.obstacle), expected: "hold"),
@@ -226,15 +240,27 @@ import Testing
     var (observation, circumstances) = RefusalTests.observation(row.row)
     observation.agent = observation.agent.map { AgentFacts(unit: $0.unit, state: row.state, refusal: $0.refusal) }
     if case .present(var installation) = observation.installation {
-      installation.nodeID = NodeIDFacts(isWanted: row.isWanted, isOverridden: row.isOverridden)
+      installation.nodeID = NodeIDFacts(
+        isWanted: row.isWanted, isOverridden: row.isOverridden, dropInSince: row.dropInSince)
       installation.configurationDropIns = row.dropIns
       observation.installation = .present(installation)
     }
     circumstances.policy.rules.append(Rule(name: "restart", drift: [.agentRefused], remedy: row.remedy))
     circumstances.history = ActHistory(row.acts, at: Fixture.wall)
     circumstances.machine.watchedSince = row.watchedFor.map { Fixture.start + (.zero - $0) }
+    circumstances.machine.agentSeenAt = row.seenFor.map { Fixture.start + (.zero - $0) }
     let plan = Planner.plan(for: .machine(observation), circumstances)
     #expect(MachineGoldenTests.describe(plan) == row.expected)
+  }
+
+  /// What a heal displaced is put back where the healed one is refused; on a server the hash judges (law L6).
+  @Test(arguments: [(false, "act put-back-displaced"), (true, "report")])
+  func aHealThatWasWrongIsTakenBack(_ server: Bool, _ expected: String) {
+    var escrow = Fixture.escrow
+    escrow.hasDisplaced = true
+    let (observation, circumstances) = RefusalTests.observation(
+      RefusalTests.Row(title: "", server: server, escrow: .present(escrow), expected: ""))
+    #expect(MachineGoldenTests.describe(Planner.plan(for: .machine(observation), circumstances)) == expected)
   }
 
   @Test func aPolicyThatRestartsServersContradictsItself() {
@@ -247,102 +273,6 @@ import Testing
         #expect(found.isEmpty == (role == .worker), "\(remedy) \(role)")
       }
     }
-  }
-}
-
-/// What a provisioner brought is used where nothing was accepted yet, and never against what was (design 7).
-@Suite struct ProvisionedTests {
-  struct Row: Sendable, CustomTestStringConvertible {
-    var title: String
-    var store = Policy.EscrowStore.credential
-    var file: Observed<PasswordFileFacts.Shape> = .absent
-    var escrow: Observed<EscrowFacts> = .absent
-    var hasCertificates = false
-    var provisioned: Observed<ProvisionedFacts> = .present(ProvisionedFacts(isInFile: false, contradictsEscrow: false))
-    var restedFor = Duration.seconds(60)
-    var server = false
-    var hasName = true
-    var expected: String
-
-    var testDescription: String { title }
-  }
-
-  static let foreign = EscrowFacts(hasAccepted: true, owner: .anotherMachine, confirmations: 2, candidates: 0)
-
-  static let rows: [Row] = [
-    Row(title: "before the first join", expected: "act restore-password-file provisioner"),
-    Row(title: "derived is the same on an agent", store: .derived, expected: "act restore-password-file provisioner"),
-    Row(title: "the policy does not take it", store: .file, expected: ""),
-    Row(title: "no escrow at all", store: .none, expected: ""),
-    Row(title: "none was brought", provisioned: .absent, expected: ""),
-    Row(title: "it cannot be read", provisioned: .unknown(Fixture.obstacle), expected: "hold"),
-    Row(title: "before the first join of a server", server: true, expected: "act restore-password-file provisioner"),
-    Row(
-      title: "an accepted password is there: that one", escrow: .present(Fixture.escrow), hasCertificates: true,
-      provisioned: .present(ProvisionedFacts(isInFile: false, contradictsEscrow: true)),
-      expected: "act restore-password-file escrow"),
-    Row(
-      title: "the accepted one is in place: nothing is overwritten", file: .present(.wellFormed(.matchesAccepted)),
-      escrow: .present(Fixture.escrow), hasCertificates: true,
-      provisioned: .present(ProvisionedFacts(isInFile: false, contradictsEscrow: true)), expected: ""),
-    Row(
-      title: "a clone with a password of its own", escrow: .present(foreign),
-      expected: "act restore-password-file provisioner"),
-    Row(
-      title: "a clone with a password in its file: in another's escrow it could not be kept",
-      file: .present(.wellFormed(.nothingToCompare)), escrow: .present(foreign), expected: "hold"),
-    Row(
-      title: "the same, with something behind the password", file: .present(.malformed(.innerNewline)),
-      escrow: .present(foreign), expected: "hold"),
-    Row(
-      title: "a clone with nothing in its file", file: .present(.empty), escrow: .present(foreign),
-      expected: "act restore-password-file provisioner"),
-    Row(
-      title: "the agent was faster, and the name is not known", file: .present(.wellFormed(.nothingToCompare)),
-      hasName: false, expected: "hold"),
-    Row(title: "the escrow is damaged", escrow: .unknown(Fixture.obstacle), expected: "hold"),
-    Row(
-      title: "the hardware cannot be read",
-      escrow: .present(EscrowFacts(hasAccepted: true, owner: .unknown, confirmations: 2, candidates: 0)),
-      expected: "hold"),
-    Row(
-      title: "the agent was faster, 10 s ago", file: .present(.wellFormed(.nothingToCompare)), restedFor: .seconds(10),
-      expected: "wait verdict"),
-    Row(
-      title: "the agent was faster, and has not joined", file: .present(.wellFormed(.nothingToCompare)),
-      expected: "act restore-password-file provisioner"),
-    Row(
-      title: "the agent has joined with its own", file: .present(.wellFormed(.nothingToCompare)), hasCertificates: true,
-      expected: ""),
-    Row(
-      title: "it is in place", file: .present(.wellFormed(.nothingToCompare)),
-      provisioned: .present(ProvisionedFacts(isInFile: true, contradictsEscrow: false)), expected: ""),
-    Row(title: "an empty file", file: .present(.empty), expected: "act restore-password-file provisioner"),
-  ]
-
-  @Test(arguments: rows) func row(_ row: Row) {
-    var observation = Fixture.machine(server: row.server)
-    observation.passwordFile = row.file.map { PasswordFileFacts(identity: Fixture.file, shape: $0) }
-    observation.escrow = row.escrow
-    if !row.hasCertificates { observation.certificates = .absent }
-    observation.provisioned = row.provisioned
-    if !row.hasName, case .present(var installation) = observation.installation {
-      installation.nodeName = .absent
-      installation.certificateName = .absent
-      observation.installation = .present(installation)
-    }
-    var circumstances = Fixture.circumstances(server: row.server)
-    circumstances.policy.escrow = row.store
-    circumstances.machine.file = Sighting(identity: Fixture.file, since: Fixture.start + (.zero - row.restedFor))
-    circumstances.verdicts = nil
-    let plan = Planner.plan(for: .machine(observation), circumstances)
-    let words = plan.decisions.map { decision in
-      if case .act(.restorePasswordFile(_, let source)) = decision.verdict {
-        return "act restore-password-file \(source.rawValue)"
-      }
-      return MachineGoldenTests.describe(Plan(decisions: [decision]))
-    }
-    #expect(words.joined(separator: ", ") == row.expected)
   }
 }
 

@@ -39,22 +39,37 @@ import Testing
 
   @Test func aRefusedEscrowGivesBackWhatTheNewestHealDisplaced() throws {
     var document = try document()
-    check(document.refuse() == nil, "nothing was accepted")
+    check(document.beginPutBack() == nil, "nothing was accepted")
     check(document.accept(password("a"), .certificates))
-    check(document.refuse() == nil, "nothing was displaced")
+    check(document.beginPutBack() == nil, "nothing was displaced")
     check(!document.isRefused)
     document.addCandidate(password("b"), .displacedByHeal)
     document.addCandidate(password("s"), .stray)
     document.addCandidate(password("c"), .displacedByHeal)
     let name = try #require(NodeName("edge-1"))
     #expect(document.facts(for: machine, node: name).hasDisplaced)
-    let displaced = document.refuse()
+    let displaced = document.beginPutBack()
     #expect(displaced?.isEqual(to: password("c")) == true)
+    let begun = try EscrowDocument.decode(document.encode()).get()
+    #expect(begun.isPuttingBack && !begun.isRefused, "it survives the disk")
+    for (file, isRefused) in [(password("a"), false), (password("c"), true)] {
+      let seen = begun.facts(for: installation(), beside: file)
+      #expect(seen.isRefused == isRefused, "cut short: begun anew before the file was written, over after it")
+    }
+    document.endPutBack()
+    #expect(!document.facts(for: installation(hasServerRole: true)).isRefused, "only the hash speaks there")
     let facts = try EscrowDocument.decode(document.encode()).get().facts(for: machine, node: name)
     #expect(facts.isRefused && facts.hasAccepted && !facts.isUsable && facts.candidates == 3, "it survives the disk")
     #expect(document.comparison(with: password("a")) == .matchesAccepted, "and nothing is lost")
     check(document.accept(password("c"), .certificates))
     check(!document.isRefused, "an acceptance ends it")
+  }
+
+  private func installation(hasServerRole: Bool = false) -> Installation {
+    Installation(
+      distribution: .k3s, hasServerRole: hasServerRole, hasAgentRole: true, nodeName: .absent,
+      certificateName: NodeName("edge-1").map { .present($0) } ?? .absent, dataDirectory: "/d",
+      passwordPath: "/etc/rancher/node/password", identity: machine)
   }
 
   @Test func aTimestampConfirmsNothing() throws {

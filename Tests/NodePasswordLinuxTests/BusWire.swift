@@ -7,6 +7,8 @@ enum BusValue: Sendable {
   case number(UInt32)
   /// A variant that holds a number.
   case boxed(UInt32)
+  /// As before, of 64 bits.
+  case boxedLong(UInt64)
   /// Rows of `ListUnitsByNames`: name, load state, activity, path.
   case units([(name: String, load: String, activity: String, path: String)])
 
@@ -15,7 +17,7 @@ enum BusValue: Sendable {
     case .string: "s"
     case .path: "o"
     case .number: "u"
-    case .boxed: "v"
+    case .boxed, .boxedLong: "v"
     case .units: "a(ssssssouso)"
     }
   }
@@ -45,6 +47,10 @@ struct BusWriter {
     case .boxed(let value):
       signature("u")
       number(value)
+    case .boxedLong(let value):
+      signature("t")
+      align(8)
+      withUnsafeBytes(of: value.littleEndian) { bytes += $0 }
     case .units(let rows):
       number(0)
       let length = bytes.count - 4

@@ -72,10 +72,19 @@ import Testing
   @Test func aSealedOneIsSetAsideLikeAnyOther() throws {
     _ = try scratch.save(scratch.bytes)
     let sealed = file
-    #expect(try wait { scratch.store().setAside($0) }.obstacleKind == nil)
-    #expect(try scratch.store().look().isAbsent)
-    #expect(scratch.root.read(EscrowScratch.escrowFile + ".damaged-1") == sealed)
+    #expect(try wait { scratch.store().save(scratch.bytes, settingAside: true, $0) }.obstacleKind == nil)
+    #expect(scratch.root.read(EscrowScratch.escrowFile + ".damaged-1") == sealed, "not erased")
     #expect(scratch.store().damagedCopies.value == ["escrow.damaged-1"])
+  }
+
+  /// A seal that cannot be made leaves what is there where it is (law L6): the key may come back.
+  @Test func whatCannotBeReplacedIsNotSetAside() throws {
+    _ = try scratch.save(scratch.bytes)
+    let sealed = file
+    try scratch.script("exit 1")
+    let answer = try wait { scratch.store(preferring: [.tpm2]).save(scratch.bytes, settingAside: true, $0) }
+    #expect(answer.obstacleKind != nil)
+    #expect(file == sealed && scratch.store().damagedCopies.value == [])
   }
 
   // MARK: Preference

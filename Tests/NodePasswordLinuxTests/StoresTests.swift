@@ -39,12 +39,24 @@ import Testing
   @Test func damageIsSetAsideUnderItsOwnName() throws {
     for round in 1...FileEscrowStore.damagedLimit {
       try root.write("damaged \(round)", "/var/lib/nodepassd/escrow")
-      #expect(try wait { escrow.setAside($0) }.obstacleKind == nil)
+      #expect(try wait { escrow.save(SecretBytes(copying: [1]), settingAside: true, $0) }.obstacleKind == nil)
     }
     try root.write("one more", "/var/lib/nodepassd/escrow")
-    #expect(try wait { escrow.setAside($0) }.obstacleKind == .busy, "nothing is ever overwritten")
+    let more = try wait { escrow.save(SecretBytes(copying: [1]), settingAside: true, $0) }
+    #expect(more.obstacleKind == .busy, "nothing is ever overwritten")
     #expect(root.read("/var/lib/nodepassd/escrow.damaged-1") == "damaged 1")
     #expect(root.read("/var/lib/nodepassd/escrow") == "one more")
+  }
+
+  /// A directory, or a link that leads anywhere, is damage like any other.
+  @Test func whatIsNoFileIsSetAsideWhole() throws {
+    try root.make("/var/lib/nodepassd/escrow/folder")
+    #expect(try wait { escrow.save(SecretBytes(copying: [1]), settingAside: true, $0) }.obstacleKind == nil)
+    #expect(root.names("/var/lib/nodepassd/escrow.damaged-1") == ["folder"])
+    #expect(unlink(root.paths.escrow) == 0)
+    #expect(symlink("/etc/passwd", root.paths.escrow) == 0)
+    #expect(try wait { escrow.save(SecretBytes(copying: [1]), settingAside: true, $0) }.obstacleKind == nil)
+    #expect(root.names("/var/lib/nodepassd") == ["escrow", "escrow.damaged-1", "escrow.damaged-2"])
   }
 
   // MARK: Acts

@@ -54,9 +54,15 @@ import Testing
     let path = path
     return try BusStandIn(place, in: root) { request in
       request.member == "Get"
-        ? [.reply([.boxed(pid)])]
+        ? [.reply([Self.property(request, pid)])]
         : [.reply([.units([(request.arguments.first ?? "", load, activity, path)])])]
     }
+  }
+
+  private static let started = WallTime(seconds: 1_790_000_000)
+
+  private static func property(_ request: BusRequest, _ pid: UInt32) -> BusValue {
+    request.arguments.last == "MainPID" ? .boxed(pid) : .boxedLong(UInt64(started.nanoseconds / 1000))
   }
 
   private func state(_ units: SystemdUnits, of unit: String = "k3s-agent.service") throws -> Observed<UnitState> {
@@ -80,14 +86,17 @@ import Testing
   }
 
   @Test(arguments: [
-    ("loaded", "activating", 4711, Observed.present(UnitState(activity: .activating, mainPID: 4711))),
+    (
+      "loaded", "activating", 4711,
+      Observed.present(UnitState(activity: .activating, mainPID: 4711, startedAt: Self.started))
+    ),
     ("loaded", "active", 0, .present(UnitState(activity: .active, mainPID: nil))),
-    ("loaded", "refreshing", 1, .present(UnitState(activity: .other, mainPID: 1))),
+    ("loaded", "refreshing", 1, .present(UnitState(activity: .other, mainPID: 1, startedAt: Self.started))),
     ("masked", "inactive", 0, .present(UnitState(activity: .inactive, mainPID: nil))),
     ("loaded", "failed", 0, .present(UnitState(activity: .failed, mainPID: nil))),
     ("not-found", "inactive", 0, .absent), ("not-found", "failed", 0, .absent),
     // Its file is gone, and it runs on.
-    ("not-found", "active", 5, .present(UnitState(activity: .active, mainPID: 5))),
+    ("not-found", "active", 5, .present(UnitState(activity: .active, mainPID: 5, startedAt: Self.started))),
   ]) func tellsAUnitsState(
     load: String, activity: String, pid: UInt32, expected: Observed<UnitState>
   ) throws {
@@ -96,7 +105,8 @@ import Testing
       let path = path
       let manager = try BusStandIn(place, in: root) { request in
         request.member == "Get"
-          ? [.reply([.boxed(pid)])] : [.reply([.units([(request.arguments.first ?? "", load, activity, path)])])]
+          ? [.reply([Self.property(request, pid)])]
+          : [.reply([.units([(request.arguments.first ?? "", load, activity, path)])])]
       }
       #expect(try state(SystemdUnits(paths: root.paths)) == expected)
       let asked = manager.requests.drain()
@@ -178,7 +188,8 @@ import Testing
     defer { if hangs { close(dead) } }
     let manager = try manager(activity: "active", pid: 3)
     #expect(
-      try state(units(connect: .milliseconds(200))) == .present(UnitState(activity: .active, mainPID: 3)))
+      try state(units(connect: .milliseconds(200)))
+        == .present(UnitState(activity: .active, mainPID: 3, startedAt: Self.started)))
     #expect(manager.connections.drain().count == 1)
   }
 
@@ -196,7 +207,9 @@ import Testing
     let counter = Counter()
     let path = path
     let manager = try BusStandIn(.bus, in: root) { request in
-      if request.member == "Get" { return [.reply([.boxed(8)])] + (counter.next() == 1 ? [.hangUp] : []) }
+      if request.member == "Get" {
+        return [.reply([Self.property(request, 8)])] + (counter.next() == 2 ? [.hangUp] : [])
+      }
       return [.reply([.units([(request.arguments.first ?? "", "loaded", "active", path)])])]
     }
     let units = units()

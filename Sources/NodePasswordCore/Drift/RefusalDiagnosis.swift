@@ -20,6 +20,7 @@ package enum RefusalDiagnosis: String, CaseIterable, Hashable, Sendable {
     _ machine: MachineObservation, _ memory: MachineMemory, at now: Moment
   ) -> RefusalDiagnosis? {
     guard let refusal = machine.agent.value?.refusal.value, memory.stands(refusal, at: now) else {
+      if isOtherSinceProbe(machine, memory, at: now) { return nil }
       guard let file = machine.passwordFile.value?.identity, memory.refusedByProbe == file else { return nil }
       return isNameTaken(machine) ? .nameTaken : .password
     }
@@ -45,6 +46,16 @@ package enum RefusalDiagnosis: String, CaseIterable, Hashable, Sendable {
         return memory.surelyConcernsFile(refusal) ? .nameTaken : nil
       }
     }
+  }
+
+  /// The agent itself was told something else a moment ago, by a process that may be gone: what a probe was told before
+  /// is not why.
+  private static func isOtherSinceProbe(
+    _ machine: MachineObservation, _ memory: MachineMemory, at now: Moment
+  ) -> Bool {
+    guard let refusal = machine.agent.value?.refusal.value, let probedAt = memory.probedAt else { return false }
+    return refusal.stands(at: now) && probedAt < refusal.lastSeen
+      && ![.password, .serverNotReady].contains(refusal.cause)
   }
 
   private static func isNameTaken(_ machine: MachineObservation) -> Bool {

@@ -30,10 +30,13 @@ package struct UnitState: Hashable, Sendable {
   package var activity: Activity
   /// `nil`: no process runs.
   package var mainPID: Int32?
+  /// When that process was started; `nil`: not known.
+  package var startedAt: WallTime?
 
-  package init(activity: Activity, mainPID: Int32?) {
+  package init(activity: Activity, mainPID: Int32?, startedAt: WallTime? = nil) {
     self.activity = activity
     self.mainPID = mainPID
+    self.startedAt = startedAt
   }
 }
 

@@ -87,11 +87,14 @@ package struct NodeIDFacts: Hashable, Sendable {
   package var id: Observed<String>
   /// A drop-in of ours that switches it on would not count: the command line or a later drop-in says otherwise.
   package var isOverridden: Observed<Bool>
+  /// When that drop-in came to be; `nil`: there is none.
+  package var dropInSince: WallTime?
 
   package init(
     isWanted: Observed<Bool> = .present(false), id: Observed<String> = .absent,
-    isOverridden: Observed<Bool> = .present(false)
+    isOverridden: Observed<Bool> = .present(false), dropInSince: WallTime? = nil
   ) {
+    self.dropInSince = dropInSince
     self.isWanted = isWanted
     self.id = id
     self.isOverridden = isOverridden

@@ -56,6 +56,12 @@ package enum ActionMaker {
       return .impossible("a name of its own helps only where the name is taken, and that is not what is wrong")
     }
     let installation = machine.installation.value
+    // Cut short between the drop-in and the restart: only the restart is left to do (law L8).
+    if installation?.nodeID.isWanted == .present(true), let since = installation?.nodeID.dropInSince,
+      let started = state.startedAt, started < since
+    {
+      return .possible(.restartAgent(unit))
+    }
     guard installation?.nodeID.isWanted == .present(false) else {
       return .impossible("`with-node-id` is on already, or it is not known whether it is")
     }

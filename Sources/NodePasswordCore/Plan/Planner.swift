@@ -67,12 +67,14 @@ package enum Planner {
   }
 
   /// The heal that put the accepted password back was wrong: what it displaced is put back as part of the same act, under
-  /// the rule that allowed it; then a person is asked (design 5).
+  /// the rule that allowed it; then a person is asked (design 5). On a server only the hash tells which side is right (law
+  /// L6), and its Secret is put right instead.
   private static func putBack(
     _ finding: Finding, _ observation: Observation, _ circumstances: Circumstances
   ) -> Decision? {
     guard finding.diagnosis == .nameTaken, circumstances.policy.mode == .enforce,
-      case .machine(let machine) = observation, let escrow = machine.escrow.value, escrow.isUsable, escrow.hasDisplaced,
+      case .machine(let machine) = observation, machine.installation.value?.hasServerRole == false,
+      let escrow = machine.escrow.value, escrow.isUsable, escrow.hasDisplaced,
       case .present(let file) = machine.passwordFile, file.shape == .wellFormed(.matchesAccepted), !file.isTrustedLink,
       case .found(let rule) = RuleSearch.rule(for: .passwordFileChanged, circumstances),
       rule.remedy == .restorePasswordFile

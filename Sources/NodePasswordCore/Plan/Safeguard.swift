@@ -48,14 +48,15 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
   }
 
   /// Only a unit that runs and is refused is restarted: one that was stopped was stopped by somebody, and one that was
-  /// refused before this run of the daemon may have been let in since.
+  /// refused before this run of the daemon, or before its process was first seen, may have been let in since.
   private func unitObjection(_ machine: MachineObservation, _ circumstances: Circumstances) -> Decision.Verdict? {
     guard case .present(let state) = machine.agent.value?.state else { return .hold("the unit's state is not known") }
     guard [.active, .activating].contains(state.activity) else {
       return .hold("the unit is \(state.activity.rawValue), and was not started by nodepassd")
     }
     guard let refusal = machine.agent.value?.refusal.value else { return nil }
-    let isOld = circumstances.machine.watchedSince.map { refusal.lastSeen <= $0 } ?? false
+    let memory = circumstances.machine
+    let isOld = [memory.watchedSince, memory.agentSeenAt].contains { $0.map { refusal.lastSeen <= $0 } ?? false }
     if refusal.count >= Self.refusalsBeforeRestart, !isOld { return nil }
     return .wait(.refusals, until: refusal.lastSeen + Refusal.standing, Finding.Wait.refusals.explanation)
   }

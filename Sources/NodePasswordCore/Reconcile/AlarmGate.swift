@@ -3,6 +3,8 @@
 package struct AlarmGate: Hashable, Sendable {
   /// Alerts within `span`; those beyond are not raised, and one record says so.
   package static let limit = 10
+  /// Beyond those, for what a person must act on: trifles must not be in its way.
+  package static let reserve = 5
   package static let span = Duration.seconds(600)
   /// Things that may be wrong at once and be told apart.
   static let episodeLimit = 256
@@ -25,7 +27,7 @@ package struct AlarmGate: Hashable, Sendable {
     records.forEach { close($0) }
     guard let template = alerts.unit, !records.isEmpty else { return commands }
     var chosen = Self.mostUrgent(records.filter { $0.kind.mayAlert && $0.priority <= alerts.from })
-    chosen.removeAll { !open($0) }
+    chosen.removeAll { !isNews($0) }
     return commands.flatMap { command -> [Command] in
       guard case .record(let record) = command, let index = chosen.firstIndex(of: record) else { return [command] }
       chosen.remove(at: index)
@@ -56,22 +58,27 @@ package struct AlarmGate: Hashable, Sendable {
   }
 
   /// False: it was told, and it is not worse now.
-  private mutating func open(_ record: Record) -> Bool {
-    guard let episode = Self.episode(of: record) else { return true }
-    if let told = episodes[episode], told <= record.priority { return false }
+  private func isNews(_ record: Record) -> Bool {
+    guard let told = Self.episode(of: record).flatMap({ episodes[$0] }) else { return true }
+    return record.priority < told
+  }
+
+  private mutating func open(_ record: Record) {
+    guard let episode = Self.episode(of: record) else { return }
     if episodes.count >= Self.episodeLimit { episodes.removeAll() }
     episodes[episode] = record.priority
-    return true
   }
 
   private mutating func admit(_ record: Record, _ template: String, _ now: Now) -> [Command] {
     raised.removeAll { now.monotonic - $0 >= Self.span }
-    guard raised.count < Self.limit else {
+    guard raised.count < Self.limit + (record.priority <= .error ? Self.reserve : 0) else {
+      // Not told: the next word about it may be.
       defer { isSuppressing = true }
       return [.record(record)] + (isSuppressing ? [] : [.record(Record(.alertsSuppressed))])
     }
-    isSuppressing = false
+    if raised.count < Self.limit { isSuppressing = false }
     raised.append(now.monotonic)
+    open(record)
     var alarm = record
     alarm.fields[.id] = Self.id(now, raised.count)
     return [.record(alarm), .alert(alarm, template: template)]

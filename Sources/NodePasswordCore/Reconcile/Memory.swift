@@ -27,6 +27,8 @@ package struct MachineMemory: Hashable, Sendable {
   /// are over.
   package var agentState: UnitState?
   package var agentChangedAt: Moment?
+  /// When this process was first seen: only a refusal of after that is surely its own.
+  package var agentSeenAt: Moment?
   /// When this run of the daemon looked for the first time: whether the agent was let in before is not known.
   package var watchedSince: Moment?
   /// The first refusal that came after the file did. What was asked before may be answered after, so only one that comes
@@ -65,6 +67,7 @@ package struct MachineMemory: Hashable, Sendable {
   private mutating func noteAgent(_ state: UnitState?, _ now: Moment) {
     guard let state else { return }
     if let agentState, agentState.mainPID != state.mainPID { agentChangedAt = now }
+    if agentState?.mainPID != state.mainPID || agentSeenAt == nil { agentSeenAt = now }
     agentState = state
   }
 

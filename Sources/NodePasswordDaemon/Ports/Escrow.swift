@@ -12,8 +12,13 @@ package protocol EscrowStore: Sendable {
 
   /// Replaces the whole escrow as law L7 says, and answers how it is sealed now: the first of the preferred seals that this
   /// machine can do. Where none can be done the escrow stays as it was.
-  func save(_ bytes: SecretBytes, _ completion: @escaping Completion<Policy.Seal>)
+  ///
+  /// - Parameter settingAside: what is there is damaged or another's; it gets a name of its own, so that nothing is lost.
+  func save(_ bytes: SecretBytes, settingAside: Bool, _ completion: @escaping Completion<Policy.Seal>)
+}
 
-  /// Moves a damaged escrow aside under a name of its own, so that nothing is lost when a new one is made.
-  func setAside(_ completion: @escaping Completion<Void>)
+extension EscrowStore {
+  package func save(_ bytes: SecretBytes, _ completion: @escaping Completion<Policy.Seal>) {
+    save(bytes, settingAside: false, completion)
+  }
 }

@@ -66,29 +66,13 @@ package final class FileEscrowStore: EscrowStore {
     }
   }
 
-  package func save(_ bytes: SecretBytes, _ completion: @escaping Completion<Policy.Seal>) {
+  package func save(
+    _ bytes: SecretBytes, settingAside: Bool, _ completion: @escaping Completion<Policy.Seal>
+  ) {
     let seals = preference.withLock { $0 }
     queue.async { @Sendable in
-      if seals.first == .plain { return completion(self.save(bytes, by: seals)) }
-      self.aside({ self.save(bytes, by: seals) }, completion)
-    }
-  }
-
-  package func setAside(_ completion: @escaping Completion<Void>) {
-    queue.async { @Sendable in
-      self.unsealed.withLock { $0 = nil }
-      for number in 1...Self.damagedLimit {
-        let target = "\(self.path).damaged-\(number)"
-        var status = stat()
-        if lstat(target, &status) == 0 { continue }
-        guard rename(self.path, target) == 0 else { return completion(.failure(.system(errno, at: self.path))) }
-        return completion(.success(()))
-      }
-      completion(
-        .failure(
-          Obstacle(
-            .busy, at: self.path,
-            "\(Self.damagedLimit) damaged escrows lie beside it already; look at them and move them away")))
+      if seals.first == .plain { return completion(self.save(bytes, by: seals, settingAside)) }
+      self.aside({ self.save(bytes, by: seals, settingAside) }, completion)
     }
   }
 
@@ -199,17 +183,19 @@ package final class FileEscrowStore: EscrowStore {
   // MARK: Save
 
   /// The first seal that can be made. One that cannot be *written* ends it: the next would be a weaker one for no reason.
-  private func save(_ bytes: SecretBytes, by seals: [Policy.Seal]) -> Result<Policy.Seal, Obstacle> {
+  private func save(
+    _ bytes: SecretBytes, by seals: [Policy.Seal], _ settingAside: Bool
+  ) -> Result<Policy.Seal, Obstacle> {
     var refusals: [Refusal] = []
     defer { refused.withLock { $0 = refusals } }
     for seal in seals {
       if seal == .plain {
         unsealed.withLock { $0 = nil }
-        return bytes.withBytes { write($0) }.map { _ in .plain }
+        return bytes.withBytes { write($0, settingAside) }.map { _ in .plain }
       }
       switch tool.seal(bytes, by: seal) {
       case .failure(let obstacle): refusals.append(Refusal(seal: seal, obstacle: obstacle))
-      case .success(let body): return write(sealed(body, by: seal, bytes)).map { keep(bytes, $0, seal) }
+      case .success(let body): return write(sealed(body, by: seal, bytes), settingAside).map { keep(bytes, $0, seal) }
       }
     }
     return .failure(refusals.last?.obstacle ?? Obstacle(.notConfigured, at: path, "the policy names no seal"))
@@ -229,16 +215,25 @@ package final class FileEscrowStore: EscrowStore {
     return seal
   }
 
-  private func write(_ sealed: [UInt8]) -> Result<FileIdentity, Obstacle> {
+  private func write(_ sealed: [UInt8], _ settingAside: Bool) -> Result<FileIdentity, Obstacle> {
     // What was readable before is written over once its name is gone, as far as the disk does that in place.
-    let old = Erasure.open(path)
-    return sealed.withUnsafeBytes { write($0) }.map { identity in
+    let old = settingAside ? nil : Erasure.open(path)
+    return sealed.withUnsafeBytes { write($0, settingAside) }.map { identity in
       if let old { Erasure.overwrite(old) }
       return identity
     }
   }
 
-  private func write(_ bytes: UnsafeRawBufferPointer) -> Result<FileIdentity, Obstacle> {
+  private func write(_ bytes: UnsafeRawBufferPointer, _ settingAside: Bool) -> Result<FileIdentity, Obstacle> {
+    guard settingAside else { return replace(bytes) }
+    return SetAside.make(of: path, atMost: Self.damagedLimit).flatMap { aside in
+      let answer = replace(bytes)
+      if case .failure = answer { aside?.takeBack() }
+      return answer
+    }
+  }
+
+  private func replace(_ bytes: UnsafeRawBufferPointer) -> Result<FileIdentity, Obstacle> {
     AtomicFile(path, entropy: entropy)
       .replace(with: bytes, AtomicFile.Attributes(mode: 0o600, keepsOwner: false), directoryMode: 0o700)
   }

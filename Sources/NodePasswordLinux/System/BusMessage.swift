@@ -69,6 +69,12 @@ final class BusMessage {
     return number
   }
 
+  func longNumber() throws(Obstacle) -> UInt64 {
+    var number: UInt64 = 0
+    guard sd_bus_message_read_basic(message, CChar(UInt8(ascii: "t")), &number) > 0 else { throw nonsense }
+    return number
+  }
+
   /// Steps into an array (`a`), a struct (`r`) or a variant (`v`); false where there is none left.
   func enter(_ kind: Unicode.Scalar, _ contents: String) throws(Obstacle) -> Bool {
     let code = sd_bus_message_enter_container(message, CChar(UInt8(ascii: kind)), contents)

@@ -104,7 +104,7 @@ struct InstallationFinder {
       unit: hasAgentRole ? starter.unit?.name : nil, logsToJournal: starter.logsToJournal(configuration),
       nodeID: NodeIDFacts(
         isWanted: configuration.flag(.withNodeID), id: nodeID,
-        isOverridden: isNodeIDOverridden(starter, location)),
+        isOverridden: isNodeIDOverridden(starter, location), dropInSince: nodeIDDropIn(location)),
       configurationDropIns: location.map { ConfigurationFiles(root: root, location: $0).dropIns })
   }
 

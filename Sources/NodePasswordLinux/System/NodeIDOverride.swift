@@ -15,6 +15,13 @@ extension InstallationFinder {
     }
   }
 
+  /// Since when our drop-in lies there.
+  func nodeIDDropIn(_ location: Observed<String>) -> WallTime? {
+    guard let location = location.value else { return nil }
+    let path = "\(ConfigurationFiles(root: root, location: location).dropIns)/\(NodeIDDropIn.name)"
+    return FactFile.facts(root + path).value.map { WallTime(nanoseconds: $0.st_mtim.saturatedNanoseconds) }
+  }
+
   /// By a later drop-in.
   private func isTakenBack(_ files: ConfigurationFiles) throws(Obstacle) -> Bool {
     let ours = "\(files.dropIns)/\(NodeIDDropIn.name)"

@@ -72,12 +72,18 @@ package final class SystemdUnits: Units {
     let path = try list.objectPath()
     // A unit whose file went away while it runs is still there.
     if load == "not-found", activity == .inactive || activity == .failed { return .absent }
-    var pid: UInt32 = 0
-    if unit.isService {
+    guard unit.isService else { return .present(UnitState(activity: activity, mainPID: nil)) }
+    func property(_ name: String, _ type: String) throws(Obstacle) -> BusMessage? {
       let answer = try connection.call(
-        .property("MainPID", of: "org.freedesktop.systemd1.Service", at: path, about: unit), until: deadline)
-      if try answer.enter("v", "u") { pid = try answer.number() }
+        .property(name, of: "org.freedesktop.systemd1.Service", at: path, about: unit), until: deadline)
+      return try answer.enter("v", type) ? answer : nil
     }
-    return .present(UnitState(activity: activity, mainPID: pid == 0 ? nil : Int32(clamping: pid)))
+    guard let pid = try property("MainPID", "u")?.number(), pid != 0 else {
+      return .present(UnitState(activity: activity, mainPID: nil))
+    }
+    // Microseconds since 1970; 0: never.
+    let started = try property("ExecMainStartTimestamp", "t")?.longNumber() ?? 0
+    let startedAt = started == 0 ? nil : WallTime(nanoseconds: Int64(clamping: started &* 1000))
+    return .present(UnitState(activity: activity, mainPID: Int32(clamping: pid), startedAt: startedAt))
   }
 }

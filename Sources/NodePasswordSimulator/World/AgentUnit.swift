@@ -25,6 +25,7 @@ struct AgentState {
   /// Another number for each start.
   var run = 0
   var mainPID: Int32?
+  var startedAt: WallTime?
   var nextPID: Int32 = 4_200
   /// A person stopped the unit, and nobody has started it since.
   var stoppedAt: Moment?
@@ -60,8 +61,8 @@ struct AgentState {
     case .stopped: UnitState(activity: .inactive, mainPID: nil)
     case .stopping: UnitState(activity: .deactivating, mainPID: nil)
     case .starting: UnitState(activity: .activating, mainPID: nil)
-    case .looping: UnitState(activity: isNotify ? .activating : .active, mainPID: mainPID)
-    case .accepted: UnitState(activity: .active, mainPID: mainPID)
+    case .looping: UnitState(activity: isNotify ? .activating : .active, mainPID: mainPID, startedAt: startedAt)
+    case .accepted: UnitState(activity: .active, mainPID: mainPID, startedAt: startedAt)
     }
   }
 
@@ -134,6 +135,7 @@ extension World.State {
   private mutating func beginProcess() {
     agent.phase = .looping
     agent.mainPID = agent.nextPID
+    agent.startedAt = time.wall
     agent.nextPID += 1
     agent.cause = nil
     agent.startToken = agent.configuredToken ?? AgentState.token

@@ -76,9 +76,10 @@ private struct BootEscrow: EscrowStore {
     }
   }
 
-  func save(_ bytes: SecretBytes, _ completion: @escaping Completion<Policy.Seal>) { escrow.save(bytes, completion) }
+  func save(_ bytes: SecretBytes, settingAside: Bool, _ completion: @escaping Completion<Policy.Seal>) {
+    escrow.save(bytes, settingAside: settingAside, completion)
+  }
 
-  func setAside(_ completion: @escaping Completion<Void>) { escrow.setAside(completion) }
 }
 
 /// An act log after whose writing something happens.

@@ -14,7 +14,7 @@ extension Laws {
     func object(_ law: String) { state.truth.violations.append(law) }
     let document = state.truth.daemon.escrow.flatMap { EscrowDocument(decoding: $0) }
     let own = document.flatMap { state.isOwn($0) ? $0 : nil }
-    let isPutBack = own?.isRefused == true && own?.displacedBytes == password
+    let isPutBack = own?.isPuttingBack == true && own?.displacedBytes == password
     if isPutBack {
       // The budget of the heal that it corrects was spent before.
       if policy.mode == .observe { object("L9: put back in observe mode") }
@@ -61,7 +61,7 @@ extension Laws {
         object("L6: timestamps displaced an accepted password")
       }
     }
-    if !document.isRefused { state.truth.mayPutBack = true }
+    if !document.isRefused, !document.isPuttingBack { state.truth.mayPutBack = true }
     state.truth.rightful[document.machine, default: []].insert(accepted)
   }
 

@@ -190,7 +190,7 @@ private struct Rogue {
     world.state.withLock { state in
       guard var document = state.escrowDocument else { return nil }
       document.addCandidate(NodePassword(copying: Array("displaced".utf8)), .displacedByHeal)
-      guard document.refuse() != nil else { return nil }
+      guard document.beginPutBack() != nil else { return nil }
       let bytes = document.encode().withBytes { Array($0) }
       state.write(bytes, to: .escrow)
       state.truth.daemon.escrow = bytes
@@ -256,7 +256,7 @@ private struct Rogue {
       ports.publish(report, Self.done)
     case .tellInAlert: agent.raise(alarm(0, secret), template: "nodepassd-alert@.service", Self.done)
     case .showBesideHealthyAgent: ports.send(Record(.healed, [.objectPID: "4200"]))
-    default: for number in 0..<11 { agent.raise(alarm(number), template: "nodepassd-alert@.service", Self.done) }
+    default: for number in 0..<16 { agent.raise(alarm(number), template: "nodepassd-alert@.service", Self.done) }
     }
   }
 }

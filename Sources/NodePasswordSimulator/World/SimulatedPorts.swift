@@ -143,7 +143,9 @@ extension SimulatedPorts: Machine, ChangeWatch {
         hardware: machine.isHardwareReadable ? .present(machine.hardware) : .unknown(unreadable),
         machineID: machine.machineID, bootID: machine.bootID, addresses: [machine.address]),
       unit: unit, logsToJournal: .present(setting.log != .file),
-      nodeID: NodeIDFacts(isWanted: .present(isWanted), id: state.nodeID.map { .present($0) } ?? .absent),
+      nodeID: NodeIDFacts(
+        isWanted: .present(isWanted), id: state.nodeID.map { .present($0) } ?? .absent,
+        dropInSince: state.files[.dropIn].map { WallTime(nanoseconds: $0.modified) }),
       configurationDropIns: .present("\(distribution.configurationDirectory)/config.yaml.d"))
   }
 

@@ -14,23 +14,17 @@ struct SimulatedEscrow: EscrowStore {
 
   func prefer(_ seals: [Policy.Seal]) {}
 
-  func save(_ bytes: SecretBytes, _ completion: @escaping Completion<Policy.Seal>) {
+  func save(_ bytes: SecretBytes, settingAside: Bool, _ completion: @escaping Completion<Policy.Seal>) {
     let bytes = bytes.withBytes { Array($0) }
     let setting = ports.world.setting
     ports.effect("save escrow", answerCanBeLost: true, completion) { state in
       Laws.noteEscrow(bytes, &state, setting)
+      if settingAside, let file = state.files[.escrow] { state.asideEscrows.append(file.bytes) }
       Laws.keepingTheRightPassword("save escrow", &state) { state in
         state.write(bytes, to: .escrow, isNew: true)
       }
       state.truth.daemon.escrow = bytes
       return .success(.plain)
-    }
-  }
-
-  func setAside(_ completion: @escaping Completion<Void>) {
-    ports.effect("set escrow aside", completion) { state in
-      if let file = state.files.removeValue(forKey: .escrow) { state.asideEscrows.append(file.bytes) }
-      return .success(())
     }
   }
 }

@@ -17,7 +17,7 @@ struct SceneOfCredential: DemoScene {
 
       """,
     credential: AgentFiles.mint())
-  let actCount = 4
+  let actCount = 3
 
   func play(on stage: DemoStage) throws {
     try firstJoin(stage)
@@ -25,7 +25,6 @@ struct SceneOfCredential: DemoScene {
     guard let secret = stage.world.secret else { throw DemoFailure("The server has no Secret for this node") }
     try anotherIsBrought(stage, secret)
     try reimaged(stage, secret)
-    try agentIsFaster(stage, secret)
   }
 
   private func firstJoin(_ stage: DemoStage) throws {
@@ -72,25 +71,6 @@ struct SceneOfCredential: DemoScene {
     stage.finish(
       title, restored == nil ? nil : DemoStage.words(span), joined: joined, restored,
       isGood: try kept && joined == 1 && holds(stage, setting.credential) && world.secret == secret)
-  }
-
-  /// As where nodepassd-restore.service is not enabled: the agent has minted its own password before anybody looks.
-  private func agentIsFaster(_ stage: DemoStage, _ secret: DemoWorld.SecretMark) throws {
-    let title = "re-imaged, the agent is faster: 403"
-    let world = stage.world
-    stage.begin(title)
-    try reimage(stage)
-    world.agent.restart()
-    let isRefused = stage.waitForRefusal()
-    stage.say("   the agent has minted a new password and is refused with 403; nodepassd waits 15 s for a verdict")
-    let from = DemoClock.wall
-    try world.startDaemon()
-    let healed = stage.wait(patience: 40) { stage.record("kind=healed", "drift=password-file-changed") }
-    let outcome = healed.map { _ in DemoStage.words(DemoClock.wall - from) }
-    let joined = stage.waitForJoin()
-    stage.finish(
-      title, outcome, joined: joined, healed,
-      isGood: try isRefused && holds(stage, setting.credential) && world.secret == secret)
   }
 
   // MARK: Steps
