@@ -23,22 +23,18 @@ struct Check: ParsableCommand {
     if schema { return Console.write(PolicySchema.json) }
     let paths = Paths(root: root.root)
     let read = files.isEmpty ? FilePolicySource.readInstalled(paths) : FilePolicySource.read(files: files)
-    let answer: CheckAnswer
-    var isForbidden = false
-    switch read {
-    case .unknown(let obstacle):
-      isForbidden = obstacle.kind == .permissionDenied
-      answer = CheckAnswer(
-        diagnostics: [PolicyDiagnostic(Origin(file: obstacle.place, line: 0, column: 0), obstacle.detail)])
-    case .absent: answer = Self.nothingInstalled(paths)
-    case .present(let texts):
-      switch PolicyFile.parse(texts) {
-      case .success(let policy): answer = CheckAnswer(files: texts.map(\.file), ruleCount: policy.rules.count)
-      case .failure(let rejection): answer = CheckAnswer(diagnostics: rejection.diagnostics)
+    let answer: CheckAnswer =
+      switch read {
+      case .unknown(let obstacle): CheckAnswer(unreadable: obstacle)
+      case .absent: Self.nothingInstalled(paths)
+      case .present(let texts):
+        switch PolicyFile.parse(texts) {
+        case .success(let policy): CheckAnswer(files: texts.map(\.file), ruleCount: policy.rules.count)
+        case .failure(let rejection): CheckAnswer(diagnostics: rejection.diagnostics)
+        }
       }
-    }
     Renderer.render(answer, as: format.output)
-    if !answer.isValid { throw ExitCode(isForbidden ? ExitStatus.notPermitted : ExitStatus.brokenPolicy) }
+    if !answer.isValid { throw ExitCode(answer.isForbidden ? ExitStatus.notPermitted : ExitStatus.brokenPolicy) }
   }
 }
 
@@ -46,10 +42,16 @@ extension Check {
   /// A policy that was there and is gone stays in force for the daemon.
   private static func nothingInstalled(_ paths: Paths) -> CheckAnswer {
     let source = FilePolicySource(paths: paths, entropy: KernelEntropy())
-    guard case .present(let texts) = Await.value({ source.readLastGood($0) }).observed(),
-      case .success(let policy) = PolicyFile.parse(texts)
-    else { return CheckAnswer(isBuiltIn: true, ruleCount: Policy().rules.count) }
-    return CheckAnswer(isLastGood: true, ruleCount: policy.rules.count)
+    switch Await.value({ source.readLastGood($0) }).observed() {
+    case .absent: return CheckAnswer(isBuiltIn: true, ruleCount: Policy().rules.count)
+    case .unknown(let obstacle):
+      return CheckAnswer(unreadable: obstacle, "no policy is installed, and the last good one cannot be read: ")
+    case .present(let texts):
+      switch PolicyFile.parse(texts) {
+      case .success(let policy): return CheckAnswer(isLastGood: true, ruleCount: policy.rules.count)
+      case .failure(let rejection): return CheckAnswer(diagnostics: rejection.diagnostics)
+      }
+    }
   }
 }
 
@@ -67,6 +69,12 @@ private struct CheckAnswer: Answer {
   var files: [String] = []
   var ruleCount = 0
   var diagnostics: [Diagnostic] = []
+  /// Whoever asks may not read it.
+  var isForbidden = false
+
+  private enum CodingKeys: String, CodingKey {
+    case isValid, isBuiltIn, isLastGood, files, ruleCount, diagnostics
+  }
 
   init(isBuiltIn: Bool = false, isLastGood: Bool = false, files: [String] = [], ruleCount: Int) {
     isValid = true
@@ -83,11 +91,20 @@ private struct CheckAnswer: Answer {
     }
   }
 
+  init(unreadable obstacle: Obstacle, _ prefix: String = "") {
+    self.init(diagnostics: [
+      PolicyDiagnostic(Origin(file: obstacle.place, line: 0, column: 0), prefix + obstacle.detail)
+    ])
+    isForbidden = obstacle.kind == .permissionDenied
+  }
+
   var lines: [String] {
     guard isValid else {
       let found = diagnostics.map {
-        $0.line == 0 ? "\($0.file): \($0.message)" : "\($0.file):\($0.line):\($0.column): \($0.message)"
+        Plain.line(
+          $0.line == 0 ? "\($0.file): \($0.message)" : "\($0.file):\($0.line):\($0.column): \($0.message)")
       }
+      if isForbidden { return found + ["Whether it would be accepted cannot be told; run this as root."] }
       return found + [
         "Rejected: \(found.count) \(found.count == 1 ? "thing" : "things") wrong; nothing of it would be used."
       ]
@@ -96,6 +113,6 @@ private struct CheckAnswer: Answer {
       return ["No policy file is installed; the last good policy stays in force for the daemon (\(ruleCount) rules)."]
     }
     if isBuiltIn { return ["No policy file is installed; the built-in policy is in force (\(ruleCount) rules)."] }
-    return ["\(files.joined(separator: ", ")): accepted, \(ruleCount) rules."]
+    return [Plain.line("\(files.joined(separator: ", ")): accepted, \(ruleCount) rules.")]
   }
 }

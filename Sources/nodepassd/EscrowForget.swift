@@ -13,7 +13,8 @@ struct EscrowForget: ParsableCommand {
       again it keeps what the server accepts, and at once where certificates younger than the password file show that it did.
 
       With --for-image, before a disk becomes a golden image: stops nodepassd, then removes the escrow, the log of acts, \
-      status and whatever else nodepassd keeps of this machine, the password file and /etc/rancher/node/id. The policy \
+      status and whatever else nodepassd keeps of this machine, the password file with what a crash of ours left beside it, \
+      and /etc/rancher/node/id. The policy \
       stays. It refuses while K3s or RKE2 runs: a live node that loses its password here is refused at its next start. \
       What else must go, and is not nodepassd's, is listed as a command.
 
@@ -120,11 +121,12 @@ private struct ForgetAnswer: Answer {
   }
 
   var lines: [String] {
-    var lines = removed.isEmpty ? ["There was nothing to remove."] : removed.map { "removed  \($0)" }
+    var lines = removed.map { "removed  \($0)" }
+    if removed.isEmpty, failed.isEmpty { lines = ["There was nothing to remove."] }
     lines += failed.map { "LEFT     \($0)" }
     if let note { lines.append(note) }
     guard !left.isEmpty else { return lines }
     lines.append("Still there, and not nodepassd's; a copy of a node that has joined needs them gone, too:")
-    return lines + ["  rm -f \(left.joined(separator: " "))"]
+    return lines + ["  rm -f \(left.map(ShellWord.quoted).joined(separator: " "))"]
   }
 }

@@ -24,7 +24,8 @@ struct EscrowReseal: ParsableCommand {
     let lock = try Exclusive.lock(root, to: Self.purpose, "nodepassd escrow reseal\(root.words)")
     defer { lock.release() }
     let paths = Paths(root: root.root)
-    let policy = try policy(paths)
+    let policies = FilePolicySource(paths: paths, entropy: KernelEntropy())
+    let policy = try PolicyInForce.load(policies, for: "sealing")
     let store = FileEscrowStore(paths: paths, entropy: KernelEntropy())
     let bytes = try open(store)
     guard let before = store.describe().value?.seal else { throw ExitCode(StatusReport.Verdict.unknown.exitCode) }
@@ -61,19 +62,6 @@ struct EscrowReseal: ParsableCommand {
         throw ExitCode(StatusReport.Verdict.needsPerson.exitCode)
       }
       return bytes
-    }
-  }
-
-  /// The policy in force, as the daemon would load it, and without leaving a copy.
-  private func policy(_ paths: Paths) throws -> Policy {
-    let source = ReadOnlyPolicies(FilePolicySource(paths: paths, entropy: KernelEntropy()))
-    switch Await.value({ PolicyLoader(source: source).load($0) }) {
-    case .accepted(let policy, _): return policy
-    case .rejected(let rejection, let lastGood):
-      Console.complain("Failed to load the policy:\n\(rejection)")
-      guard let lastGood else { throw ExitCode(ExitStatus.brokenPolicy) }
-      Console.complain("sealing by the last good policy, as the daemon would")
-      return lastGood
     }
   }
 }

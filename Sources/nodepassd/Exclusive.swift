@@ -45,5 +45,5 @@ extension RootOption {
   var isReal: Bool { Paths(root: root).absolute("").isEmpty }
 
   /// As it is typed again.
-  var words: String { isReal ? "" : " --root \(root)" }
+  var words: String { isReal ? "" : " --root \(ShellWord.quoted(root))" }
 }

@@ -21,18 +21,31 @@ struct Explain: ParsableCommand {
   @OptionGroup var root: RootOption
   @OptionGroup var format: OutputOption
 
+  func validate() throws {
+    guard let node, NodeName(node) == nil else { return }
+    throw ValidationError("NODE “\(Plain.line(node))” cannot be the name of a node.")
+  }
+
   func run() throws {
     let wiring = Wiring(root: root.root, kubeconfig: kubeconfig, log: .stderr)
     defer { wiring.shutDown() }
     let answer = try Inquiry(wiring: wiring, paths: Paths(root: root.root)).answer()
-    if let node, answer.node != NodeName(node)?.rawValue {
-      Console.complain(
-        "“\(node)” is not this machine's node (\(answer.node ?? "its name is not known")); run explain on that machine")
-      throw ExitCode(StatusReport.Verdict.unknown.exitCode)
-    }
+    try checkNode(answer)
     Renderer.render(answer, as: format.output)
     if answer.isForbidden { throw ExitCode(ExitStatus.notPermitted) }
     throw ExitCode(answer.verdict.exitCode)
+  }
+
+  /// An answer about this machine is none about another.
+  private func checkNode(_ answer: ExplainAnswer) throws {
+    guard let node = node.flatMap({ NodeName($0) }) else { return }
+    guard let own = answer.node else {
+      Console.complain("Whether “\(node)” is this machine's node cannot be told: its own name is not known")
+      throw ExitCode(StatusReport.Verdict.unknown.exitCode)
+    }
+    guard own != node.rawValue else { return }
+    Console.complain("“\(node)” is not this machine's node (\(own)); run explain on that machine")
+    throw ExitCode(StatusReport.Verdict.unknown.exitCode)
   }
 }
 
@@ -42,7 +55,7 @@ private struct Inquiry {
   let paths: Paths
 
   func answer() throws -> ExplainAnswer {
-    let policy = try policy()
+    let policy = try PolicyInForce.load(wiring.ports.policies, for: "explaining")
     let observer = Observer(ports: wiring.ports)
     followAgent()
     let machine = Await.value { observer.observe(.machine, nil, $0) }
@@ -72,17 +85,6 @@ private struct Inquiry {
     let found = Await.value { wiring.ports.machine.installation($0) }.observed().value
     guard let found, found.hasAgentRole, found.logsToJournal == .present(true) else { return }
     wiring.ports.agentJournal.follow(found.unit) {}
-  }
-
-  private func policy() throws -> Policy {
-    switch Await.value({ PolicyLoader(source: ReadOnlyPolicies(wiring.ports.policies)).load($0) }) {
-    case .accepted(let policy, _): return policy
-    case .rejected(let rejection, let lastGood):
-      Console.complain("Failed to load the policy:\n\(rejection)")
-      guard let lastGood else { throw ExitCode(ExitStatus.brokenPolicy) }
-      Console.complain("explaining with the last good policy, as the daemon would")
-      return lastGood
-    }
   }
 
   private func circumstances(_ policy: Policy, _ installation: Installation?) -> Circumstances {
@@ -178,17 +180,4 @@ private struct ExplainAnswer: Answer {
     }
     return lines
   }
-}
-
-/// For verbs that write nothing of the daemon's, not even the copy of a good policy.
-struct ReadOnlyPolicies: PolicySource {
-  let source: any PolicySource
-
-  init(_ source: any PolicySource) { self.source = source }
-
-  func read(_ completion: @escaping Completion<Observed<[PolicyText]>>) { source.read(completion) }
-
-  func readLastGood(_ completion: @escaping Completion<Observed<[PolicyText]>>) { source.readLastGood(completion) }
-
-  func keepAsLastGood(_ texts: [PolicyText], _ completion: @escaping Completion<Void>) { completion(.success(())) }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 
 /// A free function, since closures written inside `main` would belong to the main actor and trap on another queue.
 @main
@@ -40,4 +41,13 @@ enum ExitStatus {
 struct RootOption: ParsableArguments {
   @Option(help: ArgumentHelp("Take this directory for the root, as demonstrations and tests do.", valueName: "dir"))
   var root = "/"
+
+  /// What is looked for below a directory that is not there would be absent without a word.
+  func validate() throws {
+    var status = stat()
+    guard root.hasPrefix("/"), stat(root, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+      throw ValidationError(
+        "--root must name a directory that is there, from / on; “\(Plain.line(root))” does not.")
+    }
+  }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import Glibc
 import NodePasswordCore
+import NodePasswordLinux
 
 enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
   case text
@@ -22,16 +23,62 @@ protocol Answer: Encodable {
 enum Renderer {
   static func render(_ answer: some Answer, as format: OutputFormat) {
     switch format {
-    case .text: Console.write(answer.lines.joined(separator: "\n") + "\n")
+    case .text: Console.write(Plain.text(answer.lines.joined(separator: "\n")) + "\n")
     case .json:
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
       do {
-        Console.write(String(decoding: try encoder.encode(answer), as: UTF8.self) + "\n")
+        Console.write(Plain.json(String(decoding: try encoder.encode(answer), as: UTF8.self)) + "\n")
       } catch {
         Console.complain("Failed to encode the answer: \(error)")
       }
     }
+  }
+}
+
+/// Names of files and words of a policy are anybody's: none of them steers the terminal that it is shown on.
+enum Plain {
+  /// Lines stay lines; every other control character becomes a space.
+  static func text(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { line($0) }.joined(separator: "\n")
+  }
+
+  /// Of what may hold a line break and must not look like two lines.
+  static func line(_ text: some StringProtocol) -> String { JournalText.oneLine(String(text), limit: .max) }
+
+  /// The encoder escapes what JSON demands; terminals obey some characters beyond that (DEL, and C1 as in ECMA-48).
+  static func json(_ text: String) -> String {
+    var plain = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      if (0x7f...0x9f).contains(scalar.value) {
+        plain.append(contentsOf: "\\u00\(String(scalar.value, radix: 16))".unicodeScalars)
+      } else {
+        plain.append(scalar)
+      }
+    }
+    return String(plain)
+  }
+}
+
+/// A command to be typed, or pasted, as it is shown.
+enum ShellWord {
+  /// As POSIX shells read it: bare where that is safe, else in single quotes. Control characters need `$'…'`.
+  static func quoted(_ word: String) -> String {
+    func isBare(_ byte: UInt8) -> Bool {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"):
+        true
+      default: "/._-+:@%,".utf8.contains(byte)
+      }
+    }
+    if !word.isEmpty, word.utf8.allSatisfy(isBare) { return word }
+    guard word != Plain.line(word) else { return "'" + word.replacing("'", with: "'\\''") + "'" }
+    let escaped = word.utf8.map { byte in
+      isBare(byte) || byte == UInt8(ascii: " ")
+        ? String(UnicodeScalar(byte)) : "\\" + String(String(Int(byte) + 0o1000, radix: 8).dropFirst())
+    }
+    return "$'" + escaped.joined() + "'"
   }
 }
 
@@ -42,7 +89,7 @@ enum Console {
   /// - Parameter priority: told where standard error is the journal (sd-daemon(3)), and nowhere else.
   static func complain(_ text: String, _ priority: Priority? = nil) {
     let level = priority.map { isJournal ? "<\($0.rawValue)>" : "" } ?? ""
-    write("\(level)nodepassd: \(text)\n", to: STDERR_FILENO)
+    write("\(level)nodepassd: \(Plain.text(text))\n", to: STDERR_FILENO)
   }
 
   /// Compared as systemd.exec(5) asks for, since the variable is inherited by what is redirected elsewhere.

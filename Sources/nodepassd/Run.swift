@@ -31,6 +31,7 @@ struct Run: ParsableCommand {
       Console.complain("Failed to start: \(obstacle)")
       throw ExitCode(obstacle.kind == .permissionDenied ? ExitStatus.notPermitted : EXIT_FAILURE)
     }
+    // Only what is ours: the policy, which may say to observe, is not read yet.
     AtomicFile.sweep(paths)
     SystemdAlerts.sweep(paths)
     serve(keeping: lock)

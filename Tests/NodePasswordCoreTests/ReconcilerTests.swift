@@ -86,6 +86,54 @@ extension Bench {
     #expect(bench.commands.contains(.tell(.ready)))
   }
 
+  private func swept(_ bench: Bench) -> [Installation] {
+    bench.commands.compactMap { if case .sweepLeftovers(let found) = $0 { found } else { nil } }
+  }
+
+  private func look(_ bench: inout Bench, _ observation: MachineObservation) throws {
+    bench.advance(.seconds(1_000))
+    bench.commands = []
+    bench.send(.woken(.machine, .fileChanged))
+    let pass = try #require(bench.look(.machine))
+    bench.send(.observed(pass, .machine(observation)))
+  }
+
+  @Test func leftoversAreSweptOncePerPlaceAndBeforeAnythingIsDone() throws {
+    var seen = missing
+    var bench = try bench(after: seen)
+    #expect(swept(bench) == [try #require(seen.installation.value)])
+    let sweep = try #require(bench.commands.firstIndex { if case .sweepLeftovers = $0 { true } else { false } })
+    let count = try #require(bench.commands.firstIndex { if case .count = $0 { true } else { false } })
+    #expect(sweep < count)
+    seen = Fixture.machine()
+    bench = try self.bench(after: seen)
+    try look(&bench, seen)
+    #expect(swept(bench) == [])
+    var elsewhere = try #require(seen.installation.value)
+    elsewhere.dataDirectory = "/srv/k3s"
+    seen.installation = .present(elsewhere)
+    try look(&bench, seen)
+    #expect(swept(bench) == [elsewhere])
+  }
+
+  /// Law L9; and when the policy lets us act, they are swept.
+  @Test func nothingIsSweptInObserveModeOrWithoutAnInstallation() throws {
+    var policy = Policy()
+    policy.mode = .observe
+    var bench = try bench(after: Fixture.machine(), policy: policy)
+    #expect(swept(bench) == [])
+    try look(&bench, Fixture.machine())
+    #expect(swept(bench) == [])
+    bench.send(.policyRead(.accepted(Policy(), origin: "test")))
+    bench.send(.observed(try #require(bench.look(.machine)), .machine(Fixture.machine())))
+    #expect(swept(bench).count == 1)
+    for installation in [Observed<Installation>.absent, .unknown(Obstacle(.inputOutput, at: "units", "EIO"))] {
+      var unknown = Fixture.machine()
+      unknown.installation = installation
+      #expect(swept(try self.bench(after: unknown)) == [])
+    }
+  }
+
   @Test func aMissingFileIsCountedBeforeItIsRestored() throws {
     var bench = try bench(after: missing)
     #expect(bench.performed.isEmpty, "L4: counted first")

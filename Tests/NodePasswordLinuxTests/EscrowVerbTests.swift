@@ -176,7 +176,7 @@ struct Program {
 
   @Test func forgetsTheEscrowAlone() throws {
     try save(try EscrowScratch.document())
-    for file in ["escrow.damaged-1", "escrow.damaged-5", "acts", "policy"] {
+    for file in ["escrow.damaged-1", "escrow.damaged-5", ".nodepassd-escrow-0123", "acts", "policy"] {
       try scratch.root.write("x", "/var/lib/nodepassd/\(file)")
     }
     let answer = try escrow("forget")
@@ -214,6 +214,49 @@ struct Program {
         "/var/lib/systemd/credential.secret",
       ])
     #expect((try json(answer)["removed"] as? [String])?.count == 9)
+  }
+
+  /// A crash between two steps leaves a whole password under a temporary name.
+  @Test func forAnImageNoTemporaryFileStays() throws {
+    try scratch.root.write("node-name: edge-1\ndata-dir: /srv/k3s\n", "/etc/rancher/k3s/config.yaml")
+    let files = [
+      "/etc/rancher/node/.nodepassd-password-01", "/etc/rancher/node/\(AtomicFile.keptPrefix)password-01",
+      "/srv/k3s/agent/.nodepassd-node-password.txt-01", "/var/lib/rancher/rke2/agent/.nodepassd-node-password.txt-01",
+      "/var/lib/nodepassd/.nodepassd-escrow-01",
+    ]
+    for file in files { try scratch.root.write(EscrowScratch.password, file) }
+    try scratch.root.write("x", "/srv/k3s/agent/.others")
+    let answer = try escrow("forget", "--for-image")
+    #expect(answer.status == 0, "\(answer.all)")
+    for file in files {
+      #expect(answer.output.contains("removed  \(scratch.root.path)\(file)\n"))
+      #expect(scratch.root.read(file) == nil, "\(file)")
+    }
+    #expect(scratch.root.names("/srv/k3s/agent") == [".others"])
+  }
+
+  @Test func theCommandItOffersIsReadAsItIsMeant() throws {
+    let directory = "/srv/kim's k3s/agent"
+    try scratch.root.write("data-dir: \"/srv/kim's k3s\"\n", "/etc/rancher/k3s/config.yaml")
+    for name in ["client kubelet.key", "two\nlines.crt", "$(touch made).crt"] {
+      try scratch.root.write("x", "\(directory)/\(name)")
+    }
+    let answer = try escrow("forget", "--for-image")
+    let command = try #require(answer.output.split(separator: "\n").last { $0.hasPrefix("  rm -f ") })
+    #expect(scratch.root.names(directory).count == 3)
+    let shell = Process()
+    shell.executableURL = URL(filePath: "/bin/bash")
+    shell.arguments = ["-c", String(command)]
+    try shell.run()
+    shell.waitUntilExit()
+    #expect(scratch.root.names(directory).isEmpty, "\(command)")
+  }
+
+  @Test func whatCouldNotBeRemovedWasSomething() throws {
+    try scratch.root.make("/var/lib/nodepassd")
+    #expect(symlink("/nowhere", scratch.root.paths.escrow) == 0)
+    let answer = try escrow("forget")
+    #expect(answer.status == 1 && answer.output == "LEFT     \(scratch.root.paths.escrow)\n", "\(answer.all)")
   }
 
   @Test func whatIsNotAFileIsNotRemovedInSilence() throws {

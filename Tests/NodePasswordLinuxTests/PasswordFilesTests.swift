@@ -140,6 +140,46 @@ import Testing
     #expect(root.names("/etc/rancher/node") == [".nodepassd-other", "password"])
   }
 
+  /// A stray file that was moved aside, and then a crash; and the same where rootless K3s keeps its password.
+  @Test func leftoversBesideTheFilesFoundAreSwept() throws {
+    let machine = MachineIdentity(hardware: .absent, machineID: "", bootID: "", addresses: [])
+    let installation = Installation(
+      distribution: .k3s, hasServerRole: false, hasAgentRole: true, nodeName: .absent, certificateName: .absent,
+      dataDirectory: "/srv/k3s", passwordPath: "/home/kim/.rancher/k3s/etc/node/password", identity: machine)
+    let node = "/home/kim/.rancher/k3s/etc/node"
+    try root.write("secret-1\n", node + "/password")
+    try root.write("half", node + "/.nodepassd-password-0123")
+    try root.write("kept", node + "/\(AtomicFile.keptPrefix)password-0123")
+    try root.write("stray\n", "/srv/k3s/agent/node-password.txt")
+    try root.write("moved aside", "/srv/k3s/agent/.nodepassd-node-password.txt-0123")
+    files.sweepLeftovers(of: installation)
+    // One queue: the answer comes after the sweep.
+    _ = try read()
+    #expect(root.names(node) == ["\(AtomicFile.keptPrefix)password-0123", "password"])
+    #expect(root.names("/srv/k3s/agent") == ["node-password.txt"])
+  }
+
+  /// It may be the password that K3s has just registered: a person is told its name, and nothing of ours removes it.
+  @Test func whatCannotGoBackIsKeptForAPerson() throws {
+    try root.write("newest\n", Self.file)
+    try root.write("registered\n", "/etc/rancher/node/.nodepassd-password-0123")
+    let swap = try NameSwap.of(root.path + Self.file).get()
+    let refusal = try #require(swap.putBack(".nodepassd-password-0123").obstacle)
+    let kept = "\(AtomicFile.keptPrefix)password-0123"
+    #expect(refusal.kind == .conflict && refusal.detail.contains(kept), "\(refusal)")
+    _ = try restore("secret-1", over: .exactly(try reading().identity)).get()
+    AtomicFile.sweep(root.paths)
+    #expect(root.names("/etc/rancher/node") == [kept, "password"])
+    #expect(root.read("/etc/rancher/node/" + kept) == "registered\n")
+  }
+
+  @Test func whatCanGoBackGoesBack() throws {
+    try root.write("registered\n", "/etc/rancher/node/.nodepassd-password-0123")
+    let swap = try NameSwap.of(root.path + Self.file).get()
+    #expect(swap.putBack(".nodepassd-password-0123").obstacleKind == nil)
+    #expect(root.read(Self.file) == "registered\n" && root.names("/etc/rancher/node") == ["password"])
+  }
+
   @Test func tighteningTakesOthersRightsAway() throws {
     try root.write("secret-1\n", Self.file, mode: 0o644)
     let reading = try reading()

@@ -46,6 +46,8 @@ package enum Command: Hashable, Sendable {
   case setTimer(Moment?)
   case tell(ServiceState)
   case watchFiles(Installation?)
+  /// Remove what a crash of an earlier run left beside this installation's password file and its stray one.
+  case sweepLeftovers(Installation)
   /// The journal of this unit; `nil`: none.
   case followJournal(String?)
   case preferSeals([Policy.Seal])

@@ -65,8 +65,15 @@ extension Reconciler {
     return state.mainPID.map(String.init)
   }
 
+  /// What each alert here would meet (no systemd, no such unit) is told once, and again only if something else is wrong or
+  /// the policy names another unit; what one alert met is told each time.
   mutating func alertEnded(_ obstacle: Obstacle?) {
     guard let obstacle else { return }
+    if [.notConfigured, .malformed].contains(obstacle.kind) {
+      let problem = "\(obstacle.kind.rawValue) \(policy?.alerts.unit ?? "")"
+      guard problem != alertProblem else { return }
+      alertProblem = problem
+    }
     emit(
       .record(
         Record(

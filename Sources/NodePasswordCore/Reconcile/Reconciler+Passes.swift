@@ -195,6 +195,7 @@ extension Reconciler {
     let plan = Planner.plan(for: observation, circumstances(policy, now))
     recordObstacles(&state, observation)
     if case .machine(let seen) = observation {
+      sweepOnce(seen.installation.value)
       recordRefusal(seen, pass, plan.decisions, now)
       recordCredentialConflict(seen)
     }
@@ -223,6 +224,15 @@ extension Reconciler {
     }
     planNextLook(subject, observation, plan, now)
     publish(now)
+  }
+
+  /// Beside K3s's files only where the policy lets us touch them (law L9), and once for each place they are found in.
+  private mutating func sweepOnce(_ installation: Installation?) {
+    guard let installation, policy?.mode == .enforce else { return }
+    let places = [installation.passwordPath, installation.dataDirectory]
+    guard places != sweptPlaces else { return }
+    sweptPlaces = places
+    emit(.sweepLeftovers(installation))
   }
 
   /// The hash is another subject's to look at; asked once per look of ours, unless it is looking already.

@@ -46,6 +46,8 @@ package struct Reconciler: Sendable {
   var isStopping = false
   var watchProblem = false
   var watchedInstallation: Installation?
+  /// The files beside which leftovers were swept.
+  var sweptPlaces: [String] = []
   var watchedSecret: String?
   var followedUnit: String?
   var alarms = AlarmGate()
@@ -53,6 +55,8 @@ package struct Reconciler: Sendable {
   /// When a refusal was last seen to stand.
   var diagnosedAt: Moment?
   var isCredentialConflictTold = false
+  /// Why no alert can be raised here, with the unit of the policy then, as it was last told.
+  var alertProblem: String?
   var lastReport: StatusReport?
   var lastStatusLine = ""
   package var timer: Moment?

@@ -5,6 +5,10 @@ package protocol PasswordFiles: Sendable {
   /// Says where the files lie; called before they are read, whenever the installation was looked at.
   func locate(_ installation: Installation)
 
+  /// Removes what a crash of an earlier run left beside the files, under our own temporary names alone: a password perhaps.
+  /// Asked for only where the policy lets us write there (law L9); what cannot be removed waits for a later run.
+  func sweepLeftovers(of installation: Installation)
+
   /// Reads the file without following a link in its last part, except one that is root's to a file that is root's.
   func read(_ place: PasswordFilePlace, _ completion: @escaping Completion<Observed<PasswordFileReading>>)
 

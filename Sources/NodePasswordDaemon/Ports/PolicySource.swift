@@ -5,6 +5,8 @@ package protocol PolicySource: Sendable {
   /// The main file first, then the drop-ins in name order. Absent: there is no policy file at all.
   func read(_ completion: @escaping Completion<Observed<[PolicyText]>>)
   func readLastGood(_ completion: @escaping Completion<Observed<[PolicyText]>>)
+  /// The daemon's own state, like its status: written in observe mode too (law L9), since it is what keeps that mode in
+  /// force when the policy's file is lost.
   func keepAsLastGood(_ texts: [PolicyText], _ completion: @escaping Completion<Void>)
 }
 

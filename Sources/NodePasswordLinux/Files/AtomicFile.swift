@@ -23,10 +23,16 @@ package struct AtomicFile {
   }
 
   /// Our temporary files; the watch does not wake for them.
-  static let temporaryPrefix = ".nodepassd-"
+  package static let temporaryPrefix = ".nodepassd-"
+  /// Files of somebody else's that we had to move and could not move back. They wait for a person: no sweep touches them.
+  package static let keptPrefix = ".kept-by-nodepassd-"
 
   static func temporaryName(for name: String, _ entropy: any Entropy) -> String {
     temporaryPrefix + name + "-" + entropy.bytes(8).map { String($0, radix: 16) }.joined()
+  }
+
+  static func keptName(for temporary: String) -> String {
+    keptPrefix + temporary.dropFirst(temporary.hasPrefix(temporaryPrefix) ? temporaryPrefix.count : 0)
   }
 
   let path: SplitPath
@@ -145,13 +151,17 @@ package struct AtomicFile {
     directory.status(of: path.name).map { FileIdentity($0) }.mapError { $0.obstacle(at: place) }
   }
 
-  /// What a crash of an earlier run left behind, in the directories that only files of ours and the password lie in.
-  /// For the daemon's start, under its lock: nobody else writes then.
+  /// What a crash of an earlier run left behind in our own directories, whatever the policy says: what is beside K3s's
+  /// files is swept only by one who may write there (law L9). For the daemon's start, under its lock: nobody else writes
+  /// then.
   package static func sweep(_ paths: Paths) {
-    for directory in [paths.absolute("/etc/rancher/node"), paths.stateDirectory, paths.runtimeDirectory] {
-      for name in FactFile.names(in: directory).value ?? [] where name.hasPrefix(temporaryPrefix) {
-        unlink(directory + "/" + name)
-      }
+    for directory in [paths.stateDirectory, paths.runtimeDirectory] { sweep(directory: directory) }
+  }
+
+  /// What cannot be listed or removed now is swept by a later run.
+  static func sweep(directory: String) {
+    for name in FactFile.names(in: directory).value ?? [] where name.hasPrefix(temporaryPrefix) {
+      unlink(directory + "/" + name)
     }
   }
 

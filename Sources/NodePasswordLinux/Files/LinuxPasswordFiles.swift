@@ -30,10 +30,22 @@ package final class LinuxPasswordFiles: PasswordFiles {
   }
 
   package func locate(_ installation: Installation) {
-    let found = Places(
+    let found = found(installation)
+    places.withLock { $0 = found }
+  }
+
+  private func found(_ installation: Installation) -> Places {
+    Places(
       node: paths.absolute(installation.passwordPath),
       stray: paths.absolute(installation.dataDirectory + "/agent/node-password.txt"))
-    places.withLock { $0 = found }
+  }
+
+  /// In the queue's order, so never what an act of this run is at work on.
+  package func sweepLeftovers(of installation: Installation) {
+    let found = found(installation)
+    queue.async { @Sendable in
+      for path in [found.node, found.stray] { AtomicFile.sweep(directory: SplitPath(path).directory) }
+    }
   }
 
   private func path(_ place: PasswordFilePlace) -> String {

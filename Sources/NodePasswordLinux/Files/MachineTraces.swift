@@ -16,35 +16,45 @@ package struct MachineTraces: Sendable {
     case .unknown(let obstacle): return .failure(obstacle)
     case .present(let names):
       let name = SplitPath(paths.escrow).name
-      let ours = names.filter { $0 == name || $0.hasPrefix("\(name).damaged-") }
+      let temporary = AtomicFile.temporaryPrefix + name + "-"
+      let ours = names.filter { $0 == name || $0.hasPrefix("\(name).damaged-") || $0.hasPrefix(temporary) }
       return .success(MachineTraces(files: ours.map { "\(paths.stateDirectory)/\($0)" }, left: []))
     }
   }
 
   /// All. The installation says where the password lies; without one it lies where K3s puts it.
   package static func ofMachine(_ paths: Paths, _ installation: Installation?) -> Result<MachineTraces, Obstacle> {
-    var files = nodeFiles(paths, installation)
-    for directory in [paths.runtimeDirectory, paths.stateDirectory] {
-      switch FactFile.names(in: directory) {
-      case .absent: break
-      case .unknown(let obstacle): return .failure(obstacle)
-      case .present(let names):
-        let found = names.map { "\(directory)/\($0)" }
+    do throws(Obstacle) {
+      var files = try nodeFiles(paths, installation)
+      for directory in [paths.runtimeDirectory, paths.stateDirectory] {
+        let found = (try FactFile.names(in: directory).found() ?? []).map { "\(directory)/\($0)" }
         // The lock is held now, and goes last. The policy is the operator's, not the machine's.
         let ours = found.filter { $0 != paths.lockFile && $0 != paths.lastGoodPolicy }
         files += ours.filter { !$0.hasPrefix(paths.escrow) } + ours.filter { $0.hasPrefix(paths.escrow) }
       }
+      return .success(MachineTraces(files: files + [paths.lockFile], left: left(paths, installation)))
+    } catch {
+      return .failure(error)
     }
-    return .success(MachineTraces(files: files + [paths.lockFile], left: left(paths, installation)))
   }
 
-  private static func nodeFiles(_ paths: Paths, _ installation: Installation?) -> [String] {
+  private static func nodeFiles(_ paths: Paths, _ installation: Installation?) throws(Obstacle) -> [String] {
     var passwords = ["/etc/rancher/node/password"]
     if let found = installation?.passwordPath, !passwords.contains(found) { passwords.append(found) }
-    let directories = dataDirectories(installation)
-    let strays = directories.map { "\($0)/agent/node-password.txt" }
+    let strays = dataDirectories(installation).map { "\($0)/agent/node-password.txt" }
     let ids = passwords.map { SplitPath($0).directory + "/id" }
-    return (passwords + ids + strays).map(paths.absolute)
+    var files = (passwords + ids + strays).map(paths.absolute)
+    for directory in (passwords + strays).map({ paths.absolute(SplitPath($0).directory) }) {
+      files += try passwordsOfOurs(in: directory)
+    }
+    return files
+  }
+
+  /// A crash between two steps, or a file that could not go back to its place, leaves a password under a name of ours.
+  private static func passwordsOfOurs(in directory: String) throws(Obstacle) -> [String] {
+    let names = try FactFile.names(in: directory).found() ?? []
+    return names.filter { $0.hasPrefix(AtomicFile.temporaryPrefix) || $0.hasPrefix(AtomicFile.keptPrefix) }
+      .map { "\(directory)/\($0)" }
   }
 
   private static func left(_ paths: Paths, _ installation: Installation?) -> [String] {

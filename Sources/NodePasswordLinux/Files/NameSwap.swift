@@ -6,10 +6,23 @@ import NodePasswordCore
 ///
 /// Some file systems (NFS, ZFS before 2.2) know no flags of renameat2(2). There the same is done in two steps, with a
 /// window between them that no other call closes; without it such a machine would never get its password back.
-struct NameSwap {
+package struct NameSwap {
   let directory: Descriptor
   let name: String
   let place: String
+
+  init(directory: Descriptor, name: String, place: String) {
+    self.directory = directory
+    self.name = name
+    self.place = place
+  }
+
+  /// - Parameter path: the whole path of the name, in a directory that is there.
+  package static func of(_ path: String) -> Result<NameSwap, Obstacle> {
+    let split = SplitPath(path)
+    return Descriptor.directory(split.directory).mapError { $0.obstacle(at: split.directory) }
+      .map { NameSwap(directory: $0, name: split.name, place: path) }
+  }
 
   private var goneObstacle: Obstacle { Obstacle(.conflict, at: place, "the file is gone") }
   private var otherObstacle: Obstacle { Obstacle(.conflict, at: place, "the file is another by now") }
@@ -72,10 +85,24 @@ struct NameSwap {
     return putBack(temporary)
   }
 
-  private func putBack(_ temporary: String) -> Result<Void, Obstacle> {
+  /// Never over another file: that may be the password which K3s has just registered, and so may be the one that cannot
+  /// go back.
+  package func putBack(_ temporary: String) -> Result<Void, Obstacle> {
     if nodepassd_rename_noreplace(directory.number, temporary, directory.number, name) == 0 { return .success(()) }
     return .failure(
-      Obstacle(.conflict, at: place, "another file has taken its place; the one before lies beside it as \(temporary)"))
+      Obstacle(
+        .conflict, at: place,
+        "another file has taken its place; the one before lies beside it as \(keep(temporary)), for a person to look at"
+      ))
+  }
+
+  /// Under our own name it would be taken for a leftover of ours. Answers the name that it has now.
+  private func keep(_ temporary: String) -> String {
+    let kept = AtomicFile.keptName(for: temporary)
+    guard renameat(directory.number, temporary, directory.number, kept) == 0 else { return temporary }
+    // Where that fails the file system is in trouble already; the name is told all the same.
+    _ = directory.sync()
+    return kept
   }
 
   // MARK: Without flags

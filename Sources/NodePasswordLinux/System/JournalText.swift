@@ -1,7 +1,7 @@
 import NodePasswordCore
 
 /// Records as text: bounded, and never more than one line where one line is asked for.
-enum JournalText {
+package enum JournalText {
   /// Bytes of one value in the journal.
   static let valueLimit = 4096
   /// Bytes of one line with its newline: what a pipe takes in one piece (`PIPE_BUF`).
@@ -21,7 +21,7 @@ enum JournalText {
   }
 
   /// Line breaks and other control characters become spaces.
-  static func oneLine(_ text: String, limit: Int) -> String {
+  package static func oneLine(_ text: String, limit: Int) -> String {
     var line = String.UnicodeScalarView()
     for scalar in clipped(text, limit: limit).unicodeScalars {
       let isControl = scalar.properties.generalCategory == .control || scalar == "\u{2028}" || scalar == "\u{2029}"

@@ -87,6 +87,7 @@ struct Ending {
     {
       found.append("liveness: the file is exposed")
     }
+    if policy.mode == .enforce, state.hasLeftover { found.append("liveness: what a crash left behind is there still") }
     switch report.verdict {
     case .needsPerson:
       if reasons.isEmpty { found.append("liveness: a person is asked for nothing: \(report.findings)") }

@@ -7,12 +7,21 @@ package enum Misdeed: String, CaseIterable, Sendable {
   case renameControlPlane
   case probeUnasked, probeAgainAndAgain
   case restoreInObserveMode, removeInObserveMode, deleteInObserveMode, countInObserveMode
+  case sweepInObserveMode
   case restoreFromNowhere, restoreAnothers, provisionOverAccepted, provisionUnasked, putBackTwice, putBackUnrefused
   case loseTheLastCopy, escrowUnaccepted, escrowTorn
   case replaceInHoldOff, replaceTheDead, replaceElsewhere, makeForAnother, deleteUnseen
   case actAgainAndAgain
   case tellInRecord, tellInStatus, tellInAlert, showBesideHealthyAgent
   case alertTwice, alertAgainAndAgain, alertUnasked
+
+  fileprivate var isInObserveMode: Bool {
+    switch self {
+    case .restoreInObserveMode, .removeInObserveMode, .deleteInObserveMode, .countInObserveMode, .sweepInObserveMode:
+      true
+    default: false
+    }
+  }
 
   /// Words of the law that forbids it.
   package var law: String {
@@ -24,7 +33,8 @@ package enum Misdeed: String, CaseIterable, Sendable {
     case .restartUnasked: "design 6: restarts a unit although no rule says so"
     case .probeUnasked: "design 6: probes although the policy says never"
     case .probeAgainAndAgain: "k3s-facts 6.1: probes twice"
-    case .restoreInObserveMode, .removeInObserveMode, .deleteInObserveMode, .countInObserveMode: "L9"
+    case .restoreInObserveMode, .removeInObserveMode, .deleteInObserveMode, .countInObserveMode, .sweepInObserveMode:
+      "L9"
     case .restoreFromNowhere: "design 7: restored another password"
     case .restoreAnothers: "design 7: restored from an escrow that is another machine's"
     case .provisionOverAccepted: "design 7: restored another password than the accepted one"
@@ -76,9 +86,7 @@ private struct Rogue {
       .restartControlPlane, .renameControlPlane, .deleteInObserveMode, .replaceInHoldOff, .replaceTheDead,
       .replaceElsewhere, .makeForAnother, .deleteUnseen,
     ].contains(misdeed)
-    setting.mode =
-      [.restoreInObserveMode, .removeInObserveMode, .deleteInObserveMode, .countInObserveMode].contains(misdeed)
-      ? .observe : .enforce
+    setting.mode = misdeed.isInObserveMode ? .observe : .enforce
     setting.distribution = .k3s
     setting.server = .v1_34_2
     setting.agent = .v1_34_2
@@ -110,7 +118,8 @@ private struct Rogue {
     case .restartControlPlane, .restartStoppedUnit, .restartAcceptedAgent, .restartAgainAndAgain, .restartUnasked,
       .renameControlPlane, .probeUnasked, .probeAgainAndAgain:
       touchUnit(SimulatedAgent(ports: ports))
-    case .restoreInObserveMode, .removeInObserveMode, .restoreFromNowhere, .restoreAnothers, .provisionOverAccepted,
+    case .restoreInObserveMode, .removeInObserveMode, .sweepInObserveMode, .restoreFromNowhere, .restoreAnothers,
+      .provisionOverAccepted,
       .provisionUnasked, .putBackTwice, .putBackUnrefused, .loseTheLastCopy, .actAgainAndAgain:
       touchFiles(ports)
     case .escrowUnaccepted, .escrowTorn, .countInObserveMode: touchStores(ports)
@@ -160,6 +169,7 @@ private struct Rogue {
       }
       guard let identity = world.state.withLock({ $0.files[.password]?.identity }) else { return }
       ports.remove(.node, identity, Self.done)
+    case .sweepInObserveMode: if let installation = installation() { ports.sweepLeftovers(of: installation) }
     case .restoreFromNowhere: overwrite(ports, Array("from-nowhere".utf8))
     case .restoreAnothers:
       world.state.withLock { $0.machine.hardware = "dmi:2" }

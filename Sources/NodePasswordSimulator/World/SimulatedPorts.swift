@@ -19,10 +19,11 @@ struct SimulatedPorts: Sendable {
   }
 
   /// Carries out `effect` at the moment it would happen, and answers later. A crash may come before or after it, and an
-  /// error may come instead of it or in spite of it.
+  /// error may come instead of it or in spite of it. What `leavesFile` has a temporary file lying there when it is cut
+  /// short.
   func effect<Value: Sendable>(
     _ name: String, taking span: ClosedRange<Int> = 0...2, canFail: Bool = true, answerCanBeLost: Bool = false,
-    _ completion: @escaping Completion<Value>,
+    leavesFile: Bool = false, _ completion: @escaping Completion<Value>,
     _ effect: @escaping @Sendable (inout World.State) -> Result<Value, Obstacle>
   ) {
     let (delay, isBefore, isAfter, fault, isLost) = world.state.withLock { state in
@@ -33,14 +34,14 @@ struct SimulatedPorts: Sendable {
       )
     }
     world.later(delay, incarnation: incarnation) {
-      if isBefore { return world.crashDaemon() }
+      if isBefore { return world.crashDaemon(leavingFile: leavesFile) }
       if fault {
         world.trace("\(name): fault")
         return completion(.failure(Obstacle(.inputOutput, at: name, "EIO: Input/output error")))
       }
       let result = world.state.withLock { effect(&$0) }
       world.trace("\(name): \(Self.word(result))")
-      if isAfter { return world.crashDaemon() }
+      if isAfter { return world.crashDaemon(leavingFile: leavesFile) }
       if isLost {
         world.trace("\(name): the answer is lost")
         return completion(.failure(Obstacle(.timedOut, at: name, "no answer in time")))
@@ -172,6 +173,17 @@ extension SimulatedPorts: Machine, ChangeWatch {
 extension SimulatedPorts: PasswordFiles {
   func locate(_ installation: Installation) {}
 
+  func sweepLeftovers(of installation: Installation) {
+    let policy = world.policy
+    world.later(.milliseconds(1), incarnation: incarnation) {
+      world.state.withLock { state in
+        if policy.mode == .observe { state.truth.violations.append("L9: swept in observe mode") }
+        if state.hasLeftover { state.truth.acts["sweep", default: 0] += 1 }
+        state.hasLeftover = false
+      }
+    }
+  }
+
   private static func place(_ place: PasswordFilePlace) -> World.Place { place == .node ? .password : .stray }
 
   func read(_ place: PasswordFilePlace, _ completion: @escaping Completion<Observed<PasswordFileReading>>) {
@@ -205,7 +217,7 @@ extension SimulatedPorts: PasswordFiles {
   ) {
     let bytes = password.withBytes { Array($0) }
     let policy = world.policy
-    effect("restore", answerCanBeLost: true, completion) { state in
+    effect("restore", answerCanBeLost: true, leavesFile: true, completion) { state in
       switch (expectation, state.files[.password]) {
       case (.absent, .some): return .failure(Obstacle(.conflict, at: "password", "a file has appeared meanwhile"))
       case (.exactly(let identity), let file) where file?.identity != identity:
@@ -234,7 +246,7 @@ extension SimulatedPorts: PasswordFiles {
 
   func remove(_ place: PasswordFilePlace, _ identity: FileIdentity, _ completion: @escaping Completion<Void>) {
     let policy = world.policy
-    effect("remove \(place.rawValue)", completion) { state in
+    effect("remove \(place.rawValue)", leavesFile: true, completion) { state in
       guard state.files[Self.place(place)]?.identity == identity else {
         return .failure(Obstacle(.conflict, at: place.rawValue, "the file is another by now"))
       }

@@ -31,6 +31,8 @@ package final class World: Sendable {
     /// Wall minus monotonic, in nanoseconds.
     var wallOffset: Int64 = 1_800_000_000_000_000_000
     var files: [Place: File] = [:]
+    /// A temporary file that a crash has left beside the password file or the stray one.
+    var hasLeftover = false
     var acts: [Act] = []
     /// Escrows that the daemon has moved aside.
     var asideEscrows: [[UInt8]] = []
@@ -179,9 +181,11 @@ package final class World: Sendable {
   }
 
   /// The process dies where it stands; systemd starts it again.
-  func crashDaemon(restartingIn span: ClosedRange<Int> = 100...5_000) {
+  /// - Parameter leavingFile: in the middle of a change, with a temporary file beside the one that was to be changed.
+  func crashDaemon(restartingIn span: ClosedRange<Int> = 100...5_000, leavingFile: Bool = false) {
     trace("daemon crashes")
     let (incarnation, delay) = state.withLock { state in
+      if leavingFile { state.hasLeftover = true }
       state.forgetDaemon()
       return (state.incarnation, state.random.span(span))
     }
