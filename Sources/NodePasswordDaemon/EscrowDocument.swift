@@ -131,10 +131,16 @@ package struct EscrowDocument: Sendable {
 
   /// As this machine sees it.
   ///
-  /// - Parameter file: what the password file holds. A put-back that was cut short after the file was written is over.
-  package func facts(for installation: Installation, beside file: NodePassword? = nil) -> EscrowFacts {
+  /// - Parameter file: what the password file holds, absent where it holds no password at all; `nil`: not looked at. A put-back that was cut
+  ///   short after the file was written is over, whatever became of the file then.
+  package func facts(for installation: Installation, beside file: Observed<NodePassword>? = nil) -> EscrowFacts {
     var facts = facts(for: installation.identity, node: installation.effectiveName.value)
-    if isPuttingBack, let file, comparison(with: file) != .matchesAccepted { facts.isRefused = true }
+    switch file {
+    case .unknown, nil: break
+    case .absent: facts.isRefused = isRefused || isPuttingBack
+    case .present(let password):
+      facts.isRefused = isRefused || isPuttingBack && comparison(with: password) != .matchesAccepted
+    }
     // Only the hash speaks there (law L6), and it is asked anew each time.
     if installation.hasServerRole { facts.isRefused = false }
     return facts

@@ -82,6 +82,15 @@ package struct Observer: Sendable {
     var escrow: Observed<EscrowKeeper.Holding>
     var certificates: Observed<CertificatePair>
     var provisioned: Observed<NodePassword>
+
+    /// In the file; absent where it holds none.
+    var password: Observed<NodePassword> {
+      switch file {
+      case .unknown(let obstacle): .unknown(obstacle)
+      case .absent: .absent
+      case .present(let reading): reading.password.map { .present($0) } ?? .absent
+      }
+    }
   }
 
   private func readLocal(_ installation: Installation, _ completion: @escaping @Sendable (Local) -> Void) {
@@ -104,7 +113,7 @@ package struct Observer: Sendable {
   private static func compose(
     _ installation: Observed<Installation>, _ found: Installation, _ local: Local, _ agent: Observed<AgentFacts>
   ) -> MachineObservation {
-    let escrow = local.escrow.map { $0.document.facts(for: found, beside: local.file.value?.password) }
+    let escrow = local.escrow.map { $0.document.facts(for: found, beside: local.password) }
     return MachineObservation(
       installation: installation,
       passwordFile: local.file.map { reading in
@@ -181,7 +190,7 @@ package struct Observer: Sendable {
     _ remote: Remote, _ local: Local, _ installation: Installation,
     _ completion: @escaping @Sendable (NodeObservation) -> Void
   ) {
-    let escrow = local.escrow.map { $0.document.facts(for: installation, beside: local.file.value?.password) }
+    let escrow = local.escrow.map { $0.document.facts(for: installation, beside: local.password) }
     let isUsable = escrow.value?.isUsable ?? false
     let reading = local.file.value
     let comparison =

@@ -14,6 +14,7 @@ import Testing
     var watchedFor = Duration.seconds(30)
     var server = false
     var hasName = true
+    var hasJournal = false
     var expected: String
 
     var testDescription: String { title }
@@ -64,8 +65,11 @@ import Testing
       title: "the agent was faster, and has not joined", file: .present(.wellFormed(.nothingToCompare)),
       watchedFor: .seconds(90), expected: "act restore-password-file provisioner"),
     Row(
-      title: "a file from before us, of an agent that may merely not run",
+      title: "a file from before us, of an agent that may merely not run, and no line to tell",
       file: .present(.wellFormed(.nothingToCompare)), watchedFor: .seconds(60), expected: "hold"),
+    Row(
+      title: "the same, and a refusal would be seen", file: .present(.wellFormed(.nothingToCompare)),
+      watchedFor: .seconds(60), hasJournal: true, expected: ""),
     Row(
       title: "the agent has joined with its own", file: .present(.wellFormed(.nothingToCompare)), hasCertificates: true,
       expected: ""),
@@ -85,6 +89,9 @@ import Testing
       installation.nodeName = .absent
       installation.certificateName = .absent
       observation.installation = .present(installation)
+    }
+    if row.hasJournal {
+      observation.agent = .present(AgentFacts(unit: "k3s-agent.service", state: nil, refusal: .absent))
     }
     var circumstances = Fixture.circumstances(server: row.server)
     circumstances.policy.escrow = row.store

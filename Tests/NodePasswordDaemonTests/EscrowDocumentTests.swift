@@ -52,7 +52,11 @@ import Testing
     #expect(displaced?.isEqual(to: password("c")) == true)
     let begun = try EscrowDocument.decode(document.encode()).get()
     #expect(begun.isPuttingBack && !begun.isRefused, "it survives the disk")
-    for (file, isRefused) in [(password("a"), false), (password("c"), true)] {
+    let obstacle = Obstacle(.inputOutput, at: "file", "EIO")
+    let files: [(Observed<NodePassword>, Bool)] = [
+      (.present(password("a")), false), (.present(password("c")), true), (.absent, true), (.unknown(obstacle), false),
+    ]
+    for (file, isRefused) in files {
       let seen = begun.facts(for: installation(), beside: file)
       #expect(seen.isRefused == isRefused, "cut short: begun anew before the file was written, over after it")
     }

@@ -197,6 +197,7 @@ struct Program {
       "/var/lib/nodepassd/policy", "/run/nodepassd/status.json", "/etc/rancher/node/id", "/etc/nodepassd/policy.yaml",
       "/var/lib/rancher/k3s/agent/node-password.txt", "/var/lib/rancher/k3s/agent/client-kubelet.key",
       "/var/lib/rancher/k3s/agent/serving-kubelet.crt", "/var/lib/systemd/credential.secret",
+      "/etc/credstore/node-password",
     ] {
       try scratch.root.write("apiVersion: nodepassd.io/v1\nkind: Policy\n", file)
     }
@@ -211,7 +212,7 @@ struct Program {
     #expect(
       left.map { $0.dropFirst(scratch.root.path.count) } == [
         "/var/lib/rancher/k3s/agent/client-kubelet.key", "/var/lib/rancher/k3s/agent/serving-kubelet.crt",
-        "/var/lib/systemd/credential.secret",
+        "/var/lib/systemd/credential.secret", "/etc/credstore/node-password",
       ])
     #expect((try json(answer)["removed"] as? [String])?.count == 9)
   }

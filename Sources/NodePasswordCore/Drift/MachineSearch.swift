@@ -62,19 +62,23 @@ struct MachineSearch {
 
   /// Nothing was accepted yet, and a provisioner brought another password: the agent was faster. Where it has joined with
   /// its own, that one will be the accepted one. A file that was there before us may be the one that the server knows, of
-  /// an agent that does not run: only a refusal speaks against it.
+  /// an agent that does not run: only a refusal speaks against it, and where none can be seen a person has to.
   private func notProvisioned(_ facts: PasswordFileFacts) -> [Finding] {
     guard let provisioned = observation.provisioned.value, !provisioned.isInFile, !installation.hasServerRole else {
       return []
     }
     let isNew = memory.file.map { file in memory.watchedSince.map { $0 < file.since } ?? false } ?? false
     let judged: Finding.Readiness? =
-      isRefused(facts) ? .ready : !observation.certificates.isAbsent ? nil : isNew ? patience(facts) : Self.unjudged
+      isRefused(facts) ? .ready : !observation.certificates.isAbsent ? nil : isNew ? patience(facts) : unjudged
     return finding(changed: facts, "the file differs from the password that the provisioner brought", judged)
   }
 
-  private static let unjudged = Finding.Readiness.undecided(
-    "the server has not said yet whether it knows the password in the file; start the agent, and it will")
+  private var unjudged: Finding.Readiness? {
+    guard observation.agent.value?.refusal.obstacle?.kind == .notConfigured || observation.agent.isAbsent else {
+      return nil
+    }
+    return .undecided("nobody can see here whether the server knows the password in the file; look at the agent's log")
+  }
 
   /// - Parameter judged: `nil`: the file is right.
   private func finding(changed facts: PasswordFileFacts, _ detail: String, _ judged: Finding.Readiness?) -> [Finding] {

@@ -77,7 +77,7 @@ package enum Advice {
 
   package static func advice(for obstacle: Obstacle) -> String {
     switch obstacle.kind {
-    case .permissionDenied: "run nodepassd as root, and check what the kubeconfig's user may do"
+    case .permissionDenied: "run nodepassd as root; for the API, check what the kubeconfig's user may do"
     case .unauthenticated: "check the kubeconfig: the server does not know its user"
     case .unreachable, .timedOut: "check that the API server runs and can be reached; it is tried again by itself"
     case .untrusted: "check the CA in the kubeconfig and the server's certificate, and the clock"

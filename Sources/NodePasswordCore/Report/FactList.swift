@@ -63,7 +63,7 @@ package enum FactList {
       case .matchesAccepted: words.append("holds the accepted password")
       case .matchesCandidate: words.append("holds a password that was displaced before, not the accepted one")
       case .differs: words.append("holds another password than the accepted one")
-      case .nothingToCompare: words.append("holds a password; there is none in escrow to compare with")
+      case .nothingToCompare: words.append("holds a password; no usable one in escrow speaks for or against it")
       }
     case .empty: words.append("empty")
     case .unreadable: words.append("another's, contents not readable")
@@ -102,8 +102,8 @@ package enum FactList {
     guard facts.hasAccepted else { return "holds no accepted password" }
     let owner = facts.owner == .thisMachine ? "" : ", of \(facts.owner.rawValue)"
     let refused = facts.isRefused ? ", refused by the server since" : ""
-    return
-      "holds the accepted password\(owner), confirmed \(facts.confirmations) times\(refused), \(facts.candidates) candidates"
+    let times = facts.confirmations == 1 ? "once" : "\(facts.confirmations) times"
+    return "holds the accepted password\(owner), confirmed \(times)\(refused), \(facts.candidates) candidates"
   }
 
   private static func secret(_ facts: SecretFacts) -> String {

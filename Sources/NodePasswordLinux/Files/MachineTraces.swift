@@ -63,9 +63,9 @@ package struct MachineTraces: Sendable {
       let names = FactFile.names(in: paths.absolute(directory)).value ?? []
       left += names.filter { $0.hasSuffix(".crt") || $0.hasSuffix(".key") }.map { paths.absolute("\(directory)/\($0)") }
     }
-    // Copies that share it can unseal what the others have sealed with it.
-    let hostKey = paths.absolute("/var/lib/systemd/credential.secret")
-    return Paths.exists(hostKey) ? left + [hostKey] : left
+    // Copies that share it can unseal what the others have sealed with it; and a provisioner's password for all.
+    let shared = ["/var/lib/systemd/credential.secret", "/etc/credstore/node-password"].map(paths.absolute)
+    return left + shared.filter(Paths.exists)
   }
 
   private static func dataDirectories(_ installation: Installation?) -> [String] {

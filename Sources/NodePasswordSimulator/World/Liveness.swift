@@ -11,8 +11,9 @@ extension World.State {
       if isOwn(document), let accepted = document.acceptedBytes {
         guard !document.isRefused else { return nil }
         if fits(accepted, name) { return accepted }
-        // What the heal displaced is put back, once.
-        guard passwordInFile == accepted, truth.refused[accepted] != nil, hasVisibleLines(setting),
+        // What the heal displaced is put back, once; on a server only the hash judges.
+        guard !setting.hasServerRole, passwordInFile == accepted, truth.refused[accepted] != nil,
+          hasVisibleLines(setting),
           let displaced = document.displacedBytes, fits(displaced, name)
         else { return nil }
         return displaced
@@ -193,6 +194,9 @@ struct Ending {
       {
         found.append("two words for one password")
       }
+    }
+    if policy.escrow.takesCredential, !state.hasVisibleLines(setting), state.files[.serving] == nil {
+      found.append("nobody sees whether the server knows the password in the file")
     }
     if state.truth.isActLogFailing { found.append("the log of acts could not be written when it was last tried") }
     if !isNameRight { found.append("the name is changing") }
