@@ -59,7 +59,7 @@ package final class Daemon: Sendable {
     case .close(let act): ports.acts.append(act) { _ in }
     case .record(let record): ports.journal.send(record)
     case .alert(let record, let template):
-      ports.alerts.raise(record, template: template) { self.send(.alertEnded($0.obstacle)) }
+      ports.alerts.raise(record, template: template) { self.send(.alertEnded(record, $0.obstacle)) }
     case .followJournal(let unit): ports.agentJournal.follow(unit) { self.wake(.machine, .agentSpoke) }
     case .preferSeals(let seals): keeper.prefer(seals)
     case .publish(let report): ports.status.publish(report) { _ in }

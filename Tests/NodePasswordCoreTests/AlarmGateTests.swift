@@ -91,17 +91,57 @@ import Testing
 
   @Test func aFailedAlertIsRecordedAndRaisesNone() {
     var bench = bench(.debug)
-    bench.send(.alertEnded(Obstacle(.inputOutput, at: "nodepassd-alert@x.service", "failed")))
+    bench.send(.alertEnded(Record(.held), Obstacle(.inputOutput, at: "nodepassd-alert@x.service", "failed")))
     #expect(bench.records == [.alertFailed])
     #expect(!bench.commands.contains { if case .alert = $0 { true } else { false } })
-    bench.send(.alertEnded(nil))
+    bench.send(.alertEnded(Record(.held), nil))
     #expect(bench.records == [.alertFailed])
+  }
+
+  /// At boot, when lost passwords are found, neither network nor mail may be up.
+  @Test func anAlertThatFailedIsRaisedAgainAndNotForEver() throws {
+    var bench = bench()
+    let failure = Obstacle(.inputOutput, at: "nodepassd-alert@x.service", "failed")
+    #expect(alerts(&bench, Record(.held, [.drift: "password-file-missing", .subject: "machine"])) == 1)
+    var alarm = try #require(raised(bench).first)
+    for minutes in [2, 4, 8] {
+      bench.send(.alertEnded(alarm, failure))
+      bench.advance(.seconds(60 * minutes - 1))
+      bench.commands = []
+      bench.send(.timeCame)
+      #expect(!raised(bench).contains(alarm), "\(minutes) minutes are not over")
+      bench.advance(.seconds(1))
+      bench.send(.timeCame)
+      alarm = try #require(raised(bench).first { $0 == alarm }, "the same, by its ID")
+    }
+    bench.send(.alertEnded(alarm, failure))
+    bench.advance(.seconds(3600))
+    bench.commands = []
+    bench.send(.timeCame)
+    #expect(!raised(bench).contains(alarm), "three times is enough")
+  }
+
+  @Test func whatIsOverIsNotRaisedAgain() throws {
+    var bench = bench()
+    let drift: [RecordField: String] = [.drift: "password-file-missing", .subject: "machine"]
+    #expect(alerts(&bench, Record(.held, drift)) == 1)
+    let alarm = try #require(raised(bench).first)
+    bench.send(.alertEnded(alarm, Obstacle(.timedOut, at: "nodepassd-alert@x.service", "no end")))
+    bench.send(.noted(Record(.driftGone, drift)))
+    bench.commands = []
+    bench.advance(.seconds(300))
+    bench.send(.timeCame)
+    #expect(!raised(bench).contains(alarm))
+  }
+
+  private func raised(_ bench: Bench) -> [Record] {
+    bench.commands.compactMap { if case .alert(let record, _) = $0 { record } else { nil } }
   }
 
   private func failures(_ bench: inout Bench, _ kind: Obstacle.Kind) -> Int {
     bench.commands = []
     for number in 0..<5 {
-      bench.send(.alertEnded(Obstacle(kind, at: "nodepassd-alert@\(number).service", "failed")))
+      bench.send(.alertEnded(Record(.held), Obstacle(kind, at: "nodepassd-alert@\(number).service", "failed")))
     }
     return bench.records.count { $0 == .alertFailed }
   }

@@ -19,20 +19,68 @@ package struct AlarmGate: Hashable, Sendable {
   private var raised: [Moment] = []
   private var isSuppressing = false
 
+  /// An alert that failed is raised again, after 2, 4 and 8 minutes: at boot neither network nor mail may be up.
+  static let retryDelay = Duration.seconds(120)
+  static let retryLimit = 3
+  /// Of alerts that wait for that.
+  static let waitingLimit = 16
+
+  private struct Retry: Hashable {
+    var alarm: Record
+    var tries: Int
+    var at: Moment
+  }
+
+  private var waiting: [Retry] = []
+  /// Tries so far of alerts that were raised again and have not ended, by ID.
+  private var tries: [String: Int] = [:]
+
   package init() {}
+
+  var nextRetry: Moment? { waiting.map(\.at).min() }
+
+  mutating func ended(_ alarm: Record, hasFailed: Bool, _ now: Moment) {
+    let before = tries.removeValue(forKey: alarm.fields[.id] ?? "") ?? 0
+    guard hasFailed, before < Self.retryLimit, waiting.count < Self.waitingLimit else { return }
+    waiting.append(Retry(alarm: alarm, tries: before + 1, at: now + Self.retryDelay * (1 << before)))
+  }
+
+  /// Those whose time has come, as far as the limit lets them through.
+  private mutating func retry(_ template: String, _ now: Moment) -> [Command] {
+    raised.removeAll { now - $0 >= Self.span }
+    let due = waiting.filter { $0.at <= now }
+    return due.compactMap { retry in
+      guard let index = waiting.firstIndex(of: retry) else { return nil }
+      guard hasRoom(for: retry.alarm) else {
+        waiting[index].at = now + Self.retryDelay
+        return nil
+      }
+      waiting.remove(at: index)
+      raised.append(now)
+      tries[retry.alarm.fields[.id] ?? ""] = retry.tries
+      return .alert(retry.alarm, template: template)
+    }
+  }
+
+  private func hasRoom(for record: Record) -> Bool {
+    raised.count < Self.limit + (record.priority <= .error ? Self.reserve : 0)
+  }
 
   /// The commands with alerts behind the records that call for one.
   mutating func raise(for commands: [Command], _ alerts: Alerts, at now: Now) -> [Command] {
     let records = commands.compactMap { if case .record(let record) = $0 { record } else { nil } }
     records.forEach { close($0) }
-    guard let template = alerts.unit, !records.isEmpty else { return commands }
+    guard let template = alerts.unit else { return commands }
+    let again = retry(template, now.monotonic)
+    guard !records.isEmpty else { return commands + again }
     var chosen = Self.mostUrgent(records.filter { $0.kind.mayAlert && $0.priority <= alerts.from })
     chosen.removeAll { !isNews($0) }
-    return commands.flatMap { command -> [Command] in
-      guard case .record(let record) = command, let index = chosen.firstIndex(of: record) else { return [command] }
-      chosen.remove(at: index)
-      return admit(record, template, now)
-    }
+    return again
+      + commands.flatMap { command -> [Command] in
+        guard case .record(let record) = command, let index = chosen.firstIndex(of: record) else { return [command] }
+        chosen.remove(at: index)
+        return admit(record, template, now)
+      }
   }
 
   /// Of several records about one thing in one turn, the most urgent; of those that are alike the one that names the cause
@@ -55,6 +103,7 @@ package struct AlarmGate: Hashable, Sendable {
   private mutating func close(_ record: Record) {
     guard [.healed, .driftGone].contains(record.kind), let episode = Self.episode(of: record) else { return }
     episodes[episode] = nil
+    waiting.removeAll { Self.episode(of: $0.alarm) == episode }
   }
 
   /// False: it was told, and it is not worse now.
@@ -71,7 +120,7 @@ package struct AlarmGate: Hashable, Sendable {
 
   private mutating func admit(_ record: Record, _ template: String, _ now: Now) -> [Command] {
     raised.removeAll { now.monotonic - $0 >= Self.span }
-    guard raised.count < Self.limit + (record.priority <= .error ? Self.reserve : 0) else {
+    guard hasRoom(for: record) else {
       // Not told: the next word about it may be.
       defer { isSuppressing = true }
       return [.record(record)] + (isSuppressing ? [] : [.record(Record(.alertsSuppressed))])

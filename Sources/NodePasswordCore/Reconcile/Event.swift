@@ -12,7 +12,7 @@ package enum Event: Hashable, Sendable {
   /// Whoever carries out an act has something to tell besides its outcome.
   case noted(Record)
   /// An alert's unit has ended, or could not be started.
-  case alertEnded(Obstacle?)
+  case alertEnded(Record, Obstacle?)
   /// The timer went off.
   case timeCame
   case reloadAsked

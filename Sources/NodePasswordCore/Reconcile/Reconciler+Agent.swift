@@ -67,9 +67,11 @@ extension Reconciler {
 
   /// What each alert here would meet (no systemd, no such unit) is told once, and again only if something else is wrong or
   /// the policy names another unit; what one alert met is told each time.
-  mutating func alertEnded(_ obstacle: Obstacle?) {
+  mutating func alertEnded(_ alarm: Record, _ obstacle: Obstacle?, _ now: Now) {
+    let isHopeless = obstacle.map { [.notConfigured, .malformed].contains($0.kind) } ?? false
+    alarms.ended(alarm, hasFailed: obstacle != nil && !isHopeless, now.monotonic)
     guard let obstacle else { return }
-    if [.notConfigured, .malformed].contains(obstacle.kind) {
+    if isHopeless {
       let problem = "\(obstacle.kind.rawValue) \(policy?.alerts.unit ?? "")"
       guard problem != alertProblem else { return }
       alertProblem = problem

@@ -79,7 +79,7 @@ package struct Reconciler: Sendable {
     case .counted(let pass, let step, let obstacle): counted(pass, step, obstacle, now)
     case .performed(let pass, let step, let outcome): performed(pass, step, outcome, now)
     case .noted(let record): emit(.record(record))
-    case .alertEnded(let obstacle): alertEnded(obstacle)
+    case .alertEnded(let alarm, let obstacle): alertEnded(alarm, obstacle, now)
     case .timeCame: timer = nil
     case .reloadAsked: reload(now)
     case .stopAsked: stop(now)
@@ -230,7 +230,8 @@ package struct Reconciler: Sendable {
   // MARK: Timer
 
   private mutating func armTimer(_ now: Now) {
-    let next = isStopping ? inFlightDeadline : subjects.values.compactMap(Self.nextMoment).min()
+    let looks = subjects.values.compactMap(Self.nextMoment)
+    let next = isStopping ? inFlightDeadline : (looks + [alarms.nextRetry].compactMap { $0 }).min()
     guard next != timer else { return }
     timer = next
     emit(.setTimer(next))

@@ -82,6 +82,7 @@ extension Laws {
     if recent.count > (record.priority <= .error ? 15 : 10) {
       found.append("design 8: more than 10 alerts in 10 minutes")
     }
+    if state.truth.daemon.failedAlerts.remove(record.fields[.id] ?? "") != nil { return found }
     if !state.truth.daemon.alertIDs.insert(record.fields[.id] ?? "").inserted { found.append("an alert's ID twice") }
     if let episode = episode(of: record) {
       if let told = state.truth.daemon.episodes[episode], told <= record.priority {

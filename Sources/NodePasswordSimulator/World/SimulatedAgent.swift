@@ -88,7 +88,13 @@ struct SimulatedAgent: AgentJournal, Units, AlertUnits, ProvisionedCredential, A
   func raise(_ record: Record, template: String, _ completion: @escaping Completion<Void>) {
     world.checkSecrecy("\(record.fields)")
     world.check { Laws.objections(toAlert: record, &$0, world.policy) }
-    ports.effect("alert", taking: 5...3_000, completion) { _ in .success(()) }
+    let ended: Completion<Void> = { [world] answer in
+      if answer.obstacle != nil {
+        world.state.withLock { _ = $0.truth.daemon.failedAlerts.insert(record.fields[.id] ?? "") }
+      }
+      completion(answer)
+    }
+    ports.effect("alert", taking: 5...3_000, ended) { _ in .success(()) }
   }
 
   // MARK: Provisioner

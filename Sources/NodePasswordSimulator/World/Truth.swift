@@ -69,6 +69,8 @@ struct Truth {
     var told: [RecordKind: Telling] = [:]
     var alerts: [Moment] = []
     var alertIDs: Set<String> = []
+    /// Of those that may be raised again.
+    var failedAlerts: Set<String> = []
     /// Priorities of what was raised, by subject and drift, until it is healed or gone.
     var episodes: [String: Priority] = [:]
     var probes: [Moment] = []
