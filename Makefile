@@ -72,6 +72,11 @@ lint: check-deps ## Check formatting, scripts and units
 	@if command -v systemd-analyze >/dev/null && [ -x /usr/bin/nodepassd ]; then \
 	  systemd-analyze verify systemd/nodepassd.service systemd/nodepassd-restore.service; fi
 
+.PHONY: rbac-files
+rbac-files: build ## Write config/kubernetes anew from the program that prints it
+	for part in service-account roles admission; do \
+	  $(BIN)/nodepassd install-rbac --print --only $$part >config/kubernetes/$$part.yaml; done
+
 .PHONY: demo
 demo: build ## Watch a node lose its password in many ways and come back (SCENE=losses, credential)
 	$(BIN)/nodepassd-demo demo --scene $(SCENE)
@@ -107,7 +112,7 @@ install: ## Install below DESTDIR (build first); enable with: systemctl enable -
 	install -D -m 0644 systemd/nodepassd.preset $(PRESET_DIR)/80-nodepassd.preset
 	install -D -m 0644 systemd/nodepassd.catalog $(CATALOG_DIR)/nodepassd.catalog
 	install -D -m 0644 systemd/nodepassd.tmpfiles $(TMPFILES_DIR)/nodepassd.conf
-	install -d -m 0755 $(ETC_DIR)/policy.d $(DOC_DIR)/examples $(DOC_DIR)/alerting
+	install -d -m 0755 $(ETC_DIR)/policy.d $(DOC_DIR)/examples $(DOC_DIR)/alerting $(DOC_DIR)/kubernetes
 	@if [ -e $(ETC_DIR)/policy.yaml ]; then \
 	  install -m 0644 config/policy.yaml $(ETC_DIR)/policy.yaml.dist; \
 	  echo "Kept your $(ETC_DIR)/policy.yaml; the shipped one lies beside it as policy.yaml.dist."; \
@@ -115,6 +120,7 @@ install: ## Install below DESTDIR (build first); enable with: systemctl enable -
 	install -m 0644 config/examples/*.yaml $(DOC_DIR)/examples/
 	install -m 0644 config/alerting/*.md config/alerting/*.txt config/alerting/*.conf $(DOC_DIR)/alerting/
 	install -m 0755 config/alerting/*.sh $(DOC_DIR)/alerting/
+	install -m 0644 config/kubernetes/* $(DOC_DIR)/kubernetes/
 	install -m 0644 config/policy.schema.json README.md LICENSE CHANGELOG.md $(DOC_DIR)/
 	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \
 	  journalctl --update-catalog; systemd-tmpfiles --create nodepassd.conf; systemctl daemon-reload; fi

@@ -9,7 +9,8 @@ struct Explain: ParsableCommand {
     abstract: "Look now, and say what would be done and why. Acts on nothing.",
     discussion: """
       Facts, drift, the rule with its file and line, the plan, and what would stop it: by the daemon's own planner, and \
-      whether or not the daemon runs.
+      whether or not the daemon runs. On a server also the rights on the API that are missing; a write is rehearsed there, \
+      and nothing stored.
 
       Exit status: 0 in sync, 1 being handled, 2 needs a person, 3 unknown, 77 not permitted, 78 broken policy.
       """)
@@ -65,6 +66,7 @@ private struct Inquiry {
     circumstances.machine = settled(seen, circumstances.now)
     var explanations: [Explanation] = []
     var nodeExplanation: Explanation?
+    var rights: RightsReport?
     if let installation, installation.hasServerRole, let name = installation.effectiveName.value {
       let look = Await.value { observer.observe(.node(name), installation, $0) }
       if case .node(let found) = look {
@@ -72,11 +74,13 @@ private struct Inquiry {
         circumstances.node = settled(found, circumstances.now.monotonic)
         nodeExplanation = Explanation.explain(.node(name), look, circumstances)
       }
+      let inquiry = RightsInquiry(access: wiring.ports.access, secrets: wiring.ports.secrets)
+      rights = Await.value { inquiry.ask(name, installation.distribution, policy, $0) }
     }
     explanations.append(Explanation.explain(.machine, machine, circumstances))
     if let nodeExplanation { explanations.append(nodeExplanation) }
     return ExplainAnswer(
-      node: installation?.effectiveName.value?.rawValue, mode: policy.mode, explanations: explanations,
+      node: installation?.effectiveName.value?.rawValue, mode: policy.mode, explanations: explanations, rights: rights,
       isForbidden: seen.passwordFile.obstacle?.kind == .permissionDenied)
   }
 
@@ -148,19 +152,37 @@ private struct ExplainAnswer: Answer {
   var node: String?
   var mode: Policy.Mode
   var explanations: [Explanation]
+  /// On a server: what the API lets us do.
+  var rights: RightsReport?
   var isForbidden: Bool
 
   var verdict: StatusReport.Verdict {
-    let all = explanations.map(\.verdict)
+    let all = explanations.map(\.verdict) + (rights?.isUnknown == true ? [.unknown] : [])
     return [.needsPerson, .beingHandled, .unknown].first(where: all.contains) ?? .inSync
   }
 
   private enum CodingKeys: String, CodingKey {
-    case node, mode, explanations
+    case node, mode, explanations, rights
   }
 
   var lines: [String] {
     ["\(node ?? "this machine"): \(verdict.rawValue) (\(mode.rawValue) mode)"] + explanations.flatMap(lines)
+      + (rights.map(lines) ?? [])
+  }
+
+  private func lines(_ rights: RightsReport) -> [String] {
+    let granted = rights.asked == 0 ? "unknown" : "\(rights.asked - rights.missing.count) of \(rights.asked) granted"
+    var lines = ["", "rights on the API server: \(granted)"]
+    for missing in rights.missing {
+      lines.append("  missing  \(missing.right): \(missing.purpose)" + (missing.reason.map { "; \($0)" } ?? ""))
+    }
+    if let refusal = rights.refusal {
+      let who = refusal.admissionPolicy.map { "by the admission policy “\($0)”" } ?? "by the server"
+      lines.append("  refused  a rehearsed create of the Secret, \(who): \(refusal.detail)")
+    }
+    if let unknown = rights.unknown { lines.append("  unknown  \(unknown)") }
+    if let advice = rights.advice { lines.append("  advice   \(advice)") }
+    return lines
   }
 
   private func lines(_ explanation: Explanation) -> [String] {

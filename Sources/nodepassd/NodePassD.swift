@@ -23,7 +23,7 @@ struct NodePassD: ParsableCommand {
     version: BuildVersion.text,
     subcommands: [
       Run.self, Status.self, Explain.self, Check.self, Probe.self, Escrow.self, Derive.self, Reload.self, Restore.self,
-      GenerateUnits.self,
+      InstallRBAC.self, GenerateUnits.self,
     ])
 }
 

@@ -86,10 +86,16 @@ extension FileEscrowStore {
   func look() throws -> Observed<SecretBytes> { try wait { load($0) }.get() }
 }
 
-/// Gone, or a zombie that its new parent has not looked at.
+/// Gone, or a zombie that its new parent has not looked at. A process that was killed a moment ago may have yet to get so far
+/// on a busy machine; it has 10 s.
 func hasEnded(_ pid: Int32) -> Bool {
-  guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return true }
-  return text.split(separator: " ").dropFirst(2).first == "Z"
+  let deadline = ContinuousClock.now + .seconds(10)
+  repeat {
+    guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return true }
+    if text.split(separator: " ").dropFirst(2).first == "Z" { return true }
+    poll(nil, 0, 10)
+  } while ContinuousClock.now < deadline
+  return false
 }
 
 /// A script that can be run at once. Another process writes it: whatever this one forks at the same time would for a

@@ -199,11 +199,13 @@ struct Replay {
   // MARK: What was not recorded
 
   mutating func makeSecret(
-    _ name: String, type: String = "k3s.cattle.io/node-password", metadata: JSONValue = [:]
+    _ name: String, type: String = "k3s.cattle.io/node-password", metadata: JSONValue = [:],
+    isImmutable: Bool = true
   ) throws {
     let path = "/api/v1/namespaces/kube-system/secrets"
     let body: JSONValue = [
-      "metadata": metadata.merging(["name": .string(name)]), "type": .string(type), "immutable": true,
+      "metadata": metadata.merging(["name": .string(name)]), "type": .string(type),
+      "immutable": .boolean(isImmutable),
       "data": ["hash": "eA=="],
     ]
     try send("POST", path, body, 201)

@@ -10,15 +10,9 @@ import Testing
     "serviceaccount-create", "token-request", "token-request-too-short", "token-request-missing-account",
     "role-create-nodepassd", "rolebinding-create-nodepassd", "role-create-nodepassd-named",
     "rolebinding-create-nodepassd-named", "sa-whoami", "rules-review-sa", "vap-create-bad-expression", "vap-create",
-    "role-create-nodepassd-write", "rolebinding-create-nodepassd-write", "vap-before-binding-create",
-    "vap-binding-create", "vap-create-allowed-k3s", "vap-create-allowed-rke2", "vap-create-denied",
-    "vap-create-denied-dry-run", "vap-create-denied-suffix-only", "vap-create-denied-generate-name",
-    "vap-update-allowed", "vap-update-denied", "vap-put-denied", "vap-delete-denied", "vap-delete-denied-dry-run",
-    "vap-delete-denied-missing", "vap-delete-collection", "vap-delete-collection-allowed-names", "vap-get-not-limited",
-    "vap-access-review-does-not-see-it", "vap-delete-allowed", "vap-admin-not-matched", "vap-get",
-    "vap-create-denied-default-reason", "vap-delete-collection-without-has", "vap-shape-create",
-    "vap-shape-create-allowed", "vap-shape-create-denied-extra-key", "vap-shape-create-denied-mutable",
-    "vap-shape-create-denied-type", "vap-create-warned", "priority-level-create", "flow-schema-create",
+    "role-create-nodepassd-write", "rolebinding-create-nodepassd-write", "vap-binding-create", "vap-get",
+    "vap-delete-collection-without-has", "vap-shape-create", "vap-create-warned", "priority-level-create",
+    "flow-schema-create",
     // The stand-in makes these, not the model.
     "too-many-requests", "too-many-requests-delete", "too-many-requests-watch",
     // Their texts are a real server's list of groups and checks.
@@ -215,14 +209,67 @@ import Testing
     Step("resource-names-list-by-name", as: named),
     Step("access-review-by-name-allowed", as: named, concession: ServerConcession.review),
     Step("access-review-without-name-denied", as: named),
-    Step("sa-token-of-deleted-account", as: .token("deleted")),
+  ]
+
+  /// One policy is in force at a time, as in the recording.
+  private static func policy(
+    _ replay: inout Replay, _ name: String, _ demand: AdmissionRule.Demand, isForbidden: Bool = true
+  ) {
+    replay.model.admissionRules = [
+      AdmissionRule(name: "\(name).example.org", user: account, demand: demand, isForbidden: isForbidden)
+    ]
+  }
+
+  private static let admission: [Step] = [
+    Step(
+      "vap-before-binding-create", as: robot,
+      before: { replay in
+        replay.model.accessRules.append(
+          AccessRule(
+            user: account, verbs: ["update", "patch", "deletecollection"], resources: ["secrets"],
+            namespace: "kube-system"))
+        try replay.makeSecret("other", type: "Opaque", isImmutable: false)
+      }),
+    Step(
+      "vap-create-allowed-k3s", as: robot,
+      before: {
+        policy(&$0, "nodepassd-secrets", .nodePasswordName)
+        try $0.remove("\(secrets)/other-1")
+      }),
+    Step("vap-create-allowed-rke2", as: robot),
+    Step("vap-create-denied", as: robot),
+    Step("vap-create-denied-dry-run", as: robot),
+    Step("vap-create-denied-suffix-only", as: robot),
+    Step("vap-create-denied-generate-name", as: robot, concession: ServerConcession.generatedName),
+    Step("vap-update-allowed", as: robot),
+    Step("vap-update-denied", as: robot),
+    Step("vap-put-denied", as: robot),
+    Step("vap-delete-denied", as: robot),
+    Step("vap-delete-denied-dry-run", as: robot),
+    Step("vap-delete-denied-missing", as: robot),
+    Step("vap-delete-collection", as: robot),
+    Step("vap-delete-collection-allowed-names", as: robot),
+    Step("vap-get-not-limited", as: robot),
+    Step("vap-access-review-does-not-see-it", as: robot, concession: ServerConcession.review),
+    Step("vap-delete-allowed", as: robot),
+    Step("vap-admin-not-matched"),
+    Step(
+      "vap-create-denied-default-reason", as: robot,
+      before: { policy(&$0, "nodepassd-default-reason", .nodePasswordName, isForbidden: false) }),
+    Step(
+      "vap-shape-create-allowed", as: robot,
+      before: { policy(&$0, "nodepassd-shape", .nodePasswordShape) }),
+    Step("vap-shape-create-denied-extra-key", as: robot),
+    Step("vap-shape-create-denied-mutable", as: robot),
+    Step("vap-shape-create-denied-type", as: robot),
+    Step(
+      "sa-token-of-deleted-account", as: .token("deleted"), before: { try $0.remove("\(secrets)/other") }),
   ]
 
   private static let aged: [Step] = [
     Step(
       "watch-secrets-expired",
       before: {
-        try $0.makeSecret("rec-sa.node-password.rke2")
         $0.model.restart(at: $0.time)
       }),
     Step("watch-secrets-expired-metadata", edit: { ServerConcession.watchFromFirst(&$0) }),
@@ -277,7 +324,7 @@ import Testing
     Step("readyz"),
   ]
 
-  private static let steps = objects + events + access + watches + accountSteps + aged + collected
+  private static let steps = objects + events + access + watches + accountSteps + admission + aged + collected
 
   @Test func everyRecordingIsDecidedAbout() throws {
     let names = Set(try Recordings("kubernetes-v1.36.2").exchanges.keys)

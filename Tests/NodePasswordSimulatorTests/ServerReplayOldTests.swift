@@ -1,3 +1,4 @@
+import Foundation
 import NodePasswordCore
 import NodePasswordSimulator
 import Testing
@@ -102,6 +103,13 @@ enum ServerConcession {
     status["reason"] = nil
     value["status"] = status
     return value
+  }
+
+  /// The end of a generated name is chance.
+  static func generatedName(_ value: JSONValue) -> JSONValue {
+    let text = value.serialized.replacingOccurrences(
+      of: "(x[.]node-password[.]k3s)[a-z0-9]{5}", with: "$1*", options: .regularExpression)
+    return (try? JSONValue(parsing: Array(text.utf8))) ?? value
   }
 
   /// The recorded version is the recorded server's.

@@ -9,6 +9,7 @@ package struct Ports: Sendable {
   package var changes: any ChangeWatch
   package var secrets: any NodePasswordSecrets
   package var nodes: any Nodes
+  package var access: any AccessReviews
   package var derivation: any KeyDerivation
   package var policies: any PolicySource
   package var journal: any Journal
@@ -26,8 +27,9 @@ package struct Ports: Sendable {
   package init(
     scheduler: any Scheduler, entropy: any Entropy, machine: any Machine, passwordFiles: any PasswordFiles,
     escrow: any EscrowStore, acts: any ActLog, changes: any ChangeWatch, secrets: any NodePasswordSecrets,
-    nodes: any Nodes, derivation: any KeyDerivation, policies: any PolicySource, journal: any Journal,
-    status: any StatusFile, services: any ServiceManager, agentJournal: any AgentJournal, units: any Units,
+    nodes: any Nodes, access: any AccessReviews, derivation: any KeyDerivation, policies: any PolicySource,
+    journal: any Journal, status: any StatusFile, services: any ServiceManager, agentJournal: any AgentJournal,
+    units: any Units,
     alerts: any AlertUnits, credential: any ProvisionedCredential, agentConfiguration: any AgentConfiguration,
     supervisor: any Supervisor, exit: @escaping @Sendable (Int32) -> Void
   ) {
@@ -40,6 +42,7 @@ package struct Ports: Sendable {
     self.changes = changes
     self.secrets = secrets
     self.nodes = nodes
+    self.access = access
     self.derivation = derivation
     self.policies = policies
     self.journal = journal

@@ -6,6 +6,7 @@ import NodePasswordDaemon
 package final class KubernetesAPI: Sendable {
   package let secrets: any NodePasswordSecrets
   package let nodes: any Nodes
+  package let access: any AccessReviews
   private let transport: APITransport
   private let watch: SecretWatch
 
@@ -17,6 +18,7 @@ package final class KubernetesAPI: Sendable {
     watch = SecretWatch(transport: transport, entropy: entropy)
     secrets = KubernetesSecrets(transport: transport, watch: watch)
     nodes = KubernetesNodes(transport: transport)
+    access = KubernetesAccess(transport: transport)
   }
 
   /// Answers from the event loop, for the watchdog: a watch that is backing off is alive.

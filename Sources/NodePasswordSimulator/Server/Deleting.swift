@@ -11,19 +11,23 @@ struct DeleteOptions {
 
 extension ServerModel {
   mutating func delete(
-    _ request: APIRequest, _ target: Target, at time: WallTime
+    _ request: APIRequest, _ target: Target, _ identity: Identity, at time: WallTime
   ) throws(APIFailure) -> APIResponse {
     guard let key = target.key else { throw .methodNotAllowed }
     let options = try deleteOptions(request)
+    guard store.object(target.resource, key) != nil else { throw .notFound(target.resource, key.name) }
+    try admit(
+      AdmissionQuestion(operation: .delete, namespace: key.namespace, name: key.name), target.resource, identity)
     let (object, isGone) = try delete(target.resource, key, options, at: time)
     guard isGone else { return .json(200, Representation(request, target).show(object, target)) }
     return .json(200, Self.success(target.resource, object))
   }
 
   mutating func deleteCollection(
-    _ request: APIRequest, _ target: Target, _ selector: Selector, at time: WallTime
+    _ request: APIRequest, _ target: Target, _ selector: Selector, _ identity: Identity, at time: WallTime
   ) throws(APIFailure) -> APIResponse {
     let options = try deleteOptions(request)
+    try admit(AdmissionQuestion(operation: .delete, namespace: target.namespace), target.resource, identity)
     let answer = try list(request, target, selector, at: time)
     for key in store.tables[target.resource]?.order ?? []
     where target.namespace.isEmpty || key.namespace == target.namespace {

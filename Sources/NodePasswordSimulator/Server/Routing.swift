@@ -59,9 +59,9 @@ extension ServerModel {
     case ("GET", nil): return try list(request, target, selector, at: time)
     case ("GET", .some): return try read(request, target, at: time)
     case ("POST", nil): return try create(request, target, identity, at: time)
-    case ("PUT", .some), ("PATCH", .some): return try update(request, target, at: time)
-    case ("DELETE", .some): return try delete(request, target, at: time)
-    case ("DELETE", nil): return try deleteCollection(request, target, selector, at: time)
+    case ("PUT", .some), ("PATCH", .some): return try update(request, target, identity, at: time)
+    case ("DELETE", .some): return try delete(request, target, identity, at: time)
+    case ("DELETE", nil): return try deleteCollection(request, target, selector, identity, at: time)
     default: throw .methodNotAllowed
     }
   }

@@ -125,6 +125,25 @@ extension ServerModel {
     return Self.observed(response, "GET \(path)") { $0.at("metadata", "resourceVersion")?.text ?? "" }
   }
 
+  package mutating func reviewAccess(
+    to right: AccessRight, as credentials: Credentials = .admin, at time: WallTime
+  ) -> Result<AccessVerdict, Obstacle> {
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    var attributes: JSONValue = ["verb": .string(right.verb.rawValue), "resource": .string(right.resource)]
+    if !right.group.isEmpty { attributes["group"] = .string(right.group) }
+    if let namespace = right.namespace { attributes["namespace"] = .string(namespace) }
+    if let name = right.name { attributes["name"] = .string(name) }
+    let body: JSONValue = [
+      "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+      "spec": ["resourceAttributes": attributes],
+    ]
+    let response = handle(APIRequest("POST", path, body: body.bytes, credentials: credentials), at: time)
+    guard response.status == 201, let status = response.json?["status"] else {
+      return .failure(Self.obstacle(response, "POST \(path)"))
+    }
+    return .success(status["allowed"] == true ? .allowed : .denied(status["reason"]?.text))
+  }
+
   /// An agent asks for one of its kubelet certificates, with the join token unless it says otherwise.
   package mutating func register(
     _ node: String, password: String, addresses: [String] = [], kind: CertificateGrant.Kind = .serving,

@@ -13,8 +13,8 @@ import NodePasswordCore
 /// - `readSecret`, `createSecret`, `deleteSecret`, `sealSecret`, `listSecrets`, `readNode`, `readLease`, `register`:
 ///   what the daemon's ports and an agent ask for, in Swift types (`ServerModel+Calls.swift`).
 ///
-/// Not modelled: `managedFields`, admission policies, Roles as objects (`AccessRule` stands for them), the file
-/// `cred/node-passwd` of releases before 1.20, etcd-only servers.
+/// Not modelled: `managedFields`, Roles and admission policies as objects (`AccessRule` and `AdmissionRule` stand for
+/// them), the file `cred/node-passwd` of releases before 1.20, etcd-only servers.
 package struct ServerModel: Sendable {
   package struct Configuration: Sendable {
     package var distribution: Distribution
@@ -69,6 +69,8 @@ package struct ServerModel: Sendable {
   package let keyDerivation: KeyDerivationFunction
   /// What identities other than administrators may do.
   package var accessRules: [AccessRule] = []
+  /// What admission policies keep identities from.
+  package var admissionRules: [AdmissionRule] = []
   /// Who speaks with which bearer token.
   package var bearerTokens: [String: Identity] = [:]
   /// The password file on the server's own machine, trimmed; `nil`: there is none.

@@ -7,6 +7,8 @@ struct WriteOptions {
   var isDryRun = false
   /// The group of the path; Events are served under two.
   var group = ""
+  /// Who writes; `nil`: the server itself.
+  var identity: Identity?
 }
 
 extension ServerModel {
@@ -22,17 +24,19 @@ extension ServerModel {
     {
       throw .forbidden(target.resource.rawValue, group: target.group, name, objection)
     }
-    let options = WriteOptions(time: time, isDryRun: try isDryRun(request), group: target.group)
+    let options = WriteOptions(
+      time: time, isDryRun: try isDryRun(request), group: target.group, identity: identity)
     let object = try create(target.resource, namespace: target.namespace, body, options: options)
     return .json(201, Representation(request, target).show(object, target), headers: warnings)
   }
 
   mutating func update(
-    _ request: APIRequest, _ target: Target, at time: WallTime
+    _ request: APIRequest, _ target: Target, _ identity: Identity, at time: WallTime
   ) throws(APIFailure) -> APIResponse {
     guard let key = target.key else { throw .methodNotAllowed }
     let body = EventForm.stored(try Self.parse(request.body), group: target.group)
-    let options = WriteOptions(time: time, isDryRun: try isDryRun(request), group: target.group)
+    let options = WriteOptions(
+      time: time, isDryRun: try isDryRun(request), group: target.group, identity: identity)
     guard let present = store.object(target.resource, key) else {
       guard request.method == "PUT", target.resource == .leases else { throw .notFound(target.resource, key.name) }
       let object = try create(target.resource, namespace: target.namespace, body, options: options)
@@ -121,6 +125,9 @@ extension ServerModel {
     object["apiVersion"] = resource.group.isEmpty ? "v1" : .string("\(resource.group)/v1")
     object = try complete(object, resource, namespace: namespace, options)
     let key = ObjectKey(namespace: namespace, name: name)
+    try admit(
+      AdmissionQuestion(operation: .create, namespace: namespace, name: name, object: object), resource,
+      options.identity)
     if resource == .secrets, let secretCreationObstacle {
       throw .forbidden("secrets", group: "", name, secretCreationObstacle)
     }
@@ -196,6 +203,9 @@ extension ServerModel {
       try Validation.secretUpdate(old, new, key.name)
     }
     if resource == .events, options.group == EventForm.newGroup { try Validation.eventUpdate(old, new, key.name) }
+    try admit(
+      AdmissionQuestion(operation: .update, namespace: key.namespace, name: key.name, object: new), resource,
+      options.identity)
     if new == old || options.isDryRun { return new }
     let isReleased =
       new.at("metadata", "deletionTimestamp") != nil && (new.at("metadata", "finalizers")?.elements ?? []).isEmpty

@@ -2,7 +2,7 @@ import NodePasswordCore
 import NodePasswordDaemon
 
 /// The API: `ServerModel` behind a network that loses requests and answers.
-struct SimulatedCluster: NodePasswordSecrets, Nodes {
+struct SimulatedCluster: NodePasswordSecrets, Nodes, AccessReviews {
   let ports: SimulatedPorts
 
   private func call<Value: Sendable>(
@@ -80,5 +80,9 @@ struct SimulatedCluster: NodePasswordSecrets, Nodes {
       completion(answer)
     }
     call("GET lease", arrived) { .success($0.server.readLease(name, at: $0.time.wall)) }
+  }
+
+  func review(_ right: AccessRight, _ completion: @escaping Completion<AccessVerdict>) {
+    call("review access", completion) { $0.server.reviewAccess(to: right, at: $0.time.wall) }
   }
 }

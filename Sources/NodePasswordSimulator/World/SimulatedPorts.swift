@@ -11,7 +11,8 @@ struct SimulatedPorts: Sendable {
     return Ports(
       scheduler: ports, entropy: ports, machine: ports, passwordFiles: ports, escrow: SimulatedEscrow(ports: ports),
       acts: SimulatedActs(ports: ports), changes: ports, secrets: SimulatedCluster(ports: ports),
-      nodes: SimulatedCluster(ports: ports), derivation: ports, policies: ports, journal: ports, status: ports,
+      nodes: SimulatedCluster(ports: ports), access: SimulatedCluster(ports: ports), derivation: ports, policies: ports,
+      journal: ports, status: ports,
       services: ports, agentJournal: SimulatedAgent(ports: ports), units: SimulatedAgent(ports: ports),
       alerts: SimulatedAgent(ports: ports), credential: SimulatedAgent(ports: ports),
       agentConfiguration: SimulatedAgent(ports: ports), supervisor: SimulatedAgent(ports: ports),
