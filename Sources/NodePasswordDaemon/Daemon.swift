@@ -60,7 +60,8 @@ package final class Daemon: Sendable {
     case .record(let record): ports.journal.send(record)
     case .alert(let record, let template):
       ports.alerts.raise(record, template: template) { self.send(.alertEnded(record, $0.obstacle)) }
-    case .followJournal(let unit): ports.agentJournal.follow(unit) { self.wake(.machine, .agentSpoke) }
+    case .followJournal(let unit, let withJoins):
+      ports.agentJournal.follow(unit, withJoins: withJoins) { self.wake(.machine, .agentSpoke) }
     case .preferSeals(let seals): keeper.prefer(seals)
     case .publish(let report): ports.status.publish(report) { _ in }
     case .setTimer(let moment): setTimer(moment)

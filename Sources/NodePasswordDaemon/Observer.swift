@@ -43,7 +43,11 @@ package struct Observer: Sendable {
       ports.passwordFiles.locate(found)
       readLocal(found) { local in
         readAgent(found) { agent in
-          completion(Self.compose(installation, found, local, agent))
+          readJoins(found) { joins in
+            var seen = Self.compose(installation, found, local, agent)
+            seen.joins = joins
+            completion(seen)
+          }
         }
       }
     }
@@ -69,6 +73,20 @@ package struct Observer: Sendable {
         completion(.present(AgentFacts(unit: unit, state: state.observed(), refusal: refusal)))
       }
     }
+  }
+
+  private func readJoins(
+    _ installation: Installation, _ completion: @escaping @Sendable (Observed<JoinEvidence>) -> Void
+  ) {
+    guard installation.hasServerRole else { return completion(.absent) }
+    guard let unit = installation.unit else {
+      return completion(.unknown(Obstacle(.notConfigured, at: "the server's journal", "no unit is known to be read")))
+    }
+    guard case .present(true) = installation.logsToJournal else {
+      let obstacle = Obstacle(.notConfigured, at: unit, "it does not log to the journal")
+      return completion(.unknown(installation.logsToJournal.obstacle ?? obstacle))
+    }
+    ports.agentJournal.joins(of: unit) { completion($0.observed()) }
   }
 
   private static func none<Value>(_ obstacle: Obstacle?) -> Observed<Value> {

@@ -88,7 +88,7 @@ private struct Inquiry {
   private func followAgent() {
     let found = Await.value { wiring.ports.machine.installation($0) }.observed().value
     guard let found, found.hasAgentRole, found.logsToJournal == .present(true) else { return }
-    wiring.ports.agentJournal.follow(found.unit) {}
+    wiring.ports.agentJournal.follow(found.unit, withJoins: found.hasServerRole) {}
   }
 
   private func circumstances(_ policy: Policy, _ installation: Installation?) -> Circumstances {

@@ -43,7 +43,7 @@ private struct StatusAnswer: Answer {
       let state = isRunning ? "nodepassd runs, but has published nothing yet" : "nodepassd does not run"
       return ["\(state): \(problem ?? "no status")"] + (isRunning ? [] : [Self.startAdvice])
     }
-    return head(report) + subjects(report) + conditions(report)
+    return head(report) + subjects(report) + joins(report) + conditions(report)
   }
 
   private static let startAdvice = "  start it:  systemctl start nodepassd"
@@ -72,6 +72,23 @@ private struct StatusAnswer: Answer {
             + (finding.rule.map { " [rule \($0)]" } ?? "")
         }
     }
+  }
+
+  /// The newest: the others are in the JSON.
+  private static let joinLimit = 20
+
+  private func joins(_ report: StatusReport) -> [String] {
+    guard let joins = report.refusedJoins else { return [] }
+    let more = joins.count - min(joins.newest.count, Self.joinLimit)
+    return ["  refused joins, last 10 minutes: \(joins.count) \(joins.count == 1 ? "node" : "nodes")"]
+      + joins.newest.prefix(Self.joinLimit).map { join in
+        let peers = join.peers.map(\.address).joined(separator: ", ")
+        let from = peers.isEmpty ? "an address that is not logged" : peers + (join.hasMorePeers ? " and others" : "")
+        let age = report.publishedAt.seconds - join.lastSeen.seconds + (ageSeconds ?? 0)
+        return "    \(join.node): \(join.count) times from \(from), last \(Age.words(age))"
+      }
+      + (more > 0 ? ["    and \(more) more"] : [])
+      + (joins.dropped > 0 ? ["    and \(joins.dropped) that were too many to be kept"] : [])
   }
 
   private func conditions(_ report: StatusReport) -> [String] {

@@ -49,7 +49,7 @@ import Testing
       .reported, .actFailed, .obstructed, .cleared, .driftGone, .clockJumped, .datastoreWentBack, .policyRejected,
       .refusedPassword, .refusedNameTaken, .refusedEmptyPassword, .refusedMalformedPassword, .refusedToken,
       .refusedNodeDeleted, .refusedStaleCertificate, .refusedNodeName, .agentWaiting, .agentAdmitted,
-      .credentialConflict, .probed, .alertFailed,
+      .credentialConflict, .probed, .alertFailed, .joinRefused,
     ] {
       #expect(records[kind, default: 0] > 0, "\(kind.rawValue) never came")
     }

@@ -12,11 +12,13 @@ package struct MachineObservation: Hashable, Sendable {
   package var agent: Observed<AgentFacts>
   /// The password that a provisioner brought. Absent: none was brought, or the policy does not ask for it.
   package var provisioned: Observed<ProvisionedFacts>
+  /// The joins that the server here refused. Absent: there is none here.
+  package var joins: Observed<JoinEvidence>
 
   package init(
     installation: Observed<Installation>, passwordFile: Observed<PasswordFileFacts>, strayFile: Observed<FileIdentity>,
     escrow: Observed<EscrowFacts>, certificates: Observed<CertificatePair>, agent: Observed<AgentFacts> = .absent,
-    provisioned: Observed<ProvisionedFacts> = .absent
+    provisioned: Observed<ProvisionedFacts> = .absent, joins: Observed<JoinEvidence> = .absent
   ) {
     self.installation = installation
     self.passwordFile = passwordFile
@@ -25,6 +27,7 @@ package struct MachineObservation: Hashable, Sendable {
     self.certificates = certificates
     self.agent = agent
     self.provisioned = provisioned
+    self.joins = joins
   }
 }
 

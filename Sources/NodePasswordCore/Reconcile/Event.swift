@@ -48,8 +48,8 @@ package enum Command: Hashable, Sendable {
   case watchFiles(Installation?)
   /// Remove what a crash of an earlier run left beside this installation's password file and its stray one.
   case sweepLeftovers(Installation)
-  /// The journal of this unit; `nil`: none.
-  case followJournal(String?)
+  /// The journal of this unit; `nil`: none. On a server also for the joins that it refuses.
+  case followJournal(String?, withJoins: Bool = false)
   case preferSeals([Policy.Seal])
   /// The Secret of this name; `nil`: none.
   case watchSecret(String?)

@@ -52,9 +52,11 @@ extension Reconciler {
   mutating func followUnit(of installation: Installation?) {
     var unit = installation?.hasAgentRole == true ? installation?.unit : nil
     if installation?.logsToJournal == .present(false) { unit = nil }
-    guard unit != followedUnit else { return }
+    let withJoins = unit != nil && installation?.hasServerRole == true
+    guard unit != followedUnit || withJoins != followsJoins else { return }
     followedUnit = unit
-    emit(.followJournal(unit))
+    followsJoins = withJoins
+    emit(.followJournal(unit, withJoins: withJoins))
   }
 
   /// The process beside whose lines a record is shown; only while it is refused.

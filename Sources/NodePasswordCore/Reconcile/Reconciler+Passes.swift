@@ -198,6 +198,7 @@ extension Reconciler {
       sweepOnce(seen.installation.value)
       recordRefusal(seen, pass, plan.decisions, now)
       recordCredentialConflict(seen)
+      recordJoins(seen, pass, now)
     }
     noteHeals(&state, subject, plan, observation, pass, now)
     // A look that could not see something says nothing about it: what was known stays known (law L3).
@@ -247,6 +248,9 @@ extension Reconciler {
   private mutating func planNextLook(_ subject: Subject, _ observation: Observation, _ plan: Plan, _ now: Now) {
     guard let policy, var state = subjects[subject] else { return }
     var next = now.monotonic + policy.timing.resync
+    if case .machine(let seen) = observation, seen.joins.value?.joins.isEmpty == false {
+      next = min(next, now.monotonic + Self.joinLookInterval)
+    }
     if let again = plan.lookAgain { next = min(next, max(again, now.monotonic + .milliseconds(1))) }
     if observation.isObstructed {
       next = min(next, now.monotonic + state.backoff.failed())
@@ -276,7 +280,7 @@ extension Observation {
         machine.installation.obstacle, machine.installation.value?.effectiveName.obstacle,
         machine.installation.value?.identity.hardware.obstacle, machine.passwordFile.obstacle,
         machine.strayFile.obstacle, machine.escrowObstacle, machine.certificates.obstacle, machine.refusalObstacle,
-        machine.provisioned.obstacle,
+        machine.provisioned.obstacle, machine.joinObstacle,
       ].compactMap { $0 }
     case .node(let node):
       [
@@ -298,6 +302,8 @@ extension MachineObservation {
     }
     return obstacle.kind == .notConfigured ? nil : obstacle
   }
+
+  fileprivate var joinObstacle: Obstacle? { joins.obstacle.flatMap { $0.kind == .notConfigured ? nil : $0 } }
 }
 
 extension NodeObservation {

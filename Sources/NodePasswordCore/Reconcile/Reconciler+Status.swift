@@ -34,7 +34,8 @@ extension Reconciler {
       version: configuration.version, pid: configuration.pid, publishedAt: now.wall, startedAt: startedAt,
       node: machine?.installation.value?.effectiveName.value?.rawValue, mode: policy?.mode ?? .observe,
       policyOrigin: policyOrigin, verdict: Self.verdict(of: entries, conditions), conditions: conditions,
-      subjects: entries, counters: counters, pauses: pauses(now), watched: watched(now))
+      subjects: entries, counters: counters, pauses: pauses(now), watched: watched(now),
+      refusedJoins: joinReport(now))
   }
 
   private func watched(_ now: Now) -> StatusReport.Watched? {

@@ -50,6 +50,8 @@ package struct Reconciler: Sendable {
   var sweptPlaces: [String] = []
   var watchedSecret: String?
   var followedUnit: String?
+  var followsJoins = false
+  var joinMemory = JoinMemory()
   var alarms = AlarmGate()
   var diagnosis: RefusalDiagnosis?
   /// When a refusal was last seen to stand.

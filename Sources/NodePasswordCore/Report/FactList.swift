@@ -32,6 +32,10 @@ package enum FactList {
     }
     add("agent's unit", word(machine.agent, absent: "none", agent))
     add("agent refused", refusal(machine, circumstances))
+    if case .absent = machine.joins {
+    } else {
+      add("refused joins", word(machine.joins, absent: "") { "\($0.joins.count) names in the last 10 minutes" })
+    }
     return facts
   }
 

@@ -37,6 +37,9 @@ package enum RecordField: String, CaseIterable, Hashable, Sendable {
   case status = "STATUS"
   case seal = "SEAL"
   case unit = "UNIT"
+  /// Addresses that a refused join came from; `unknown` where the server does not log them.
+  case peer = "PEER"
+  case count = "COUNT"
   /// Of an alarm: what its alert unit's instance is called.
   case id = "ID"
   /// The refused agent's main process. In the journal it is called `OBJECT_PID`, so that the entry stands beside the agent's
@@ -82,6 +85,8 @@ package enum RecordKind: String, CaseIterable, Hashable, Sendable {
   case credentialConflict = "credential-conflict"
   case sealFallback = "seal-fallback"
   case probed
+  case joinRefused = "join-refused"
+  case joinEvidenceDropped = "join-evidence-dropped"
   case alertFailed = "alert-failed"
   case alertsSuppressed = "alerts-suppressed"
 }
@@ -126,6 +131,8 @@ extension RecordKind {
     case .credentialConflict: "1c3414232ad24bdbbdbc1f96e9afbdda"
     case .sealFallback: "a9b3efc9ca5a4c028d7d5bd1aed39686"
     case .probed: "3d2142891ea143d99303a6e4fba1764c"
+    case .joinRefused: "e33aa15fd23340be9a43d8cc712e7cd8"
+    case .joinEvidenceDropped: "c540020b8f374977b31cf9dd5720a46e"
     case .alertFailed: "7903a9b532cd467c9d63a1a4de0ed928"
     case .alertsSuppressed: "e24acaa32f0f4238895ddf3787f10015"
     }
@@ -183,6 +190,10 @@ extension RecordKind {
       "The escrow could not be sealed as preferred; sealed otherwise"
     case .probed:
       "Asked the server whether it would accept the password"
+    case .joinRefused:
+      "A node is refused: the server knows another password for its name"
+    case .joinEvidenceDropped:
+      "Too many nodes are refused; keeping those that asked last"
     case .alertFailed:
       "Failed to raise an alert"
     case .alertsSuppressed:
@@ -195,7 +206,8 @@ extension RecordKind {
     case .started, .stopping, .policyLoaded, .driftGone, .cleared, .trustedLink, .planned, .agentWaiting: .info
     case .acted, .healed, .escrowAccepted, .agentAdmitted, .probed: .notice
     case .driftFound, .reported, .obstructed, .clockJumped, .datastoreWentBack, .escrowDamaged, .refusedPassword,
-      .refusedEmptyPassword, .refusedMalformedPassword, .sealFallback, .alertsSuppressed:
+      .refusedEmptyPassword, .refusedMalformedPassword, .sealFallback, .alertsSuppressed, .joinRefused,
+      .joinEvidenceDropped:
       .warning
     case .held, .policyRejected, .actFailed, .collision, .escrowForeign, .actLogDamaged, .frozen, .refusedNameTaken,
       .refusedToken, .refusedNodeDeleted, .refusedStaleCertificate, .refusedNodeName, .credentialConflict, .alertFailed:

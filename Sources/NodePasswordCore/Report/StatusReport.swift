@@ -117,6 +117,56 @@ package struct StatusReport: Hashable, Sendable, Codable {
     }
   }
 
+  /// The joins that the server here refused for their passwords within the last ten minutes.
+  package struct RefusedJoins: Hashable, Sendable, Codable {
+    package struct Peer: Hashable, Sendable, Codable {
+      package var address: String
+      package var count: Int
+
+      package init(address: String, count: Int) {
+        self.address = address
+        self.count = count
+      }
+    }
+
+    package struct Entry: Hashable, Sendable, Codable {
+      package var node: String
+      package var count: Int
+      package var firstSeen: WallTime
+      package var lastSeen: WallTime
+      /// None where the server's version does not log them.
+      package var peers: [Peer]
+      package var hasMorePeers: Bool
+
+      package init(
+        node: String, count: Int, firstSeen: WallTime, lastSeen: WallTime, peers: [Peer], hasMorePeers: Bool
+      ) {
+        self.node = node
+        self.count = count
+        self.firstSeen = firstSeen
+        self.lastSeen = lastSeen
+        self.peers = peers
+        self.hasMorePeers = hasMorePeers
+      }
+    }
+
+    /// Of those that are shown one by one.
+    package static let limit = 100
+
+    /// Names.
+    package var count: Int
+    /// Names that were too many to be kept.
+    package var dropped: Int
+    /// The one that asked last comes first.
+    package var newest: [Entry]
+
+    package init(count: Int, dropped: Int, newest: [Entry]) {
+      self.count = count
+      self.dropped = dropped
+      self.newest = newest
+    }
+  }
+
   package var version: String
   package var pid: Int32
   package var publishedAt: WallTime
@@ -130,11 +180,13 @@ package struct StatusReport: Hashable, Sendable, Codable {
   package var counters: [String: Int]
   package var pauses: [Pause]
   package var watched: Watched?
+  /// `nil`: none, or none could be seen (`refusals-visible`).
+  package var refusedJoins: RefusedJoins?
 
   package init(
     version: String, pid: Int32, publishedAt: WallTime, startedAt: WallTime, node: String?, mode: Policy.Mode,
     policyOrigin: String, verdict: Verdict, conditions: [Condition], subjects: [Entry], counters: [String: Int],
-    pauses: [Pause] = [], watched: Watched? = nil
+    pauses: [Pause] = [], watched: Watched? = nil, refusedJoins: RefusedJoins? = nil
   ) {
     self.version = version
     self.pid = pid
@@ -149,5 +201,6 @@ package struct StatusReport: Hashable, Sendable, Codable {
     self.counters = counters
     self.pauses = pauses
     self.watched = watched
+    self.refusedJoins = refusedJoins
   }
 }

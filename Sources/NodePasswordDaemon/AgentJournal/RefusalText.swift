@@ -61,14 +61,14 @@ enum RefusalText {
     guard prefix.isConfiguration else { return nil }
     if let file = takeFile(&text, prefix), !SupervisorURL.certificates.contains(file) { return nil }
     guard text.take("Node password rejected, ") else { return nil }
-    if text.take("duplicate hostname or contents of '"), takePath(&text, endingIn: "/etc/rancher/node/password"),
+    if text.take("duplicate hostname or contents of '"), text.takePath(endingIn: "/etc/rancher/node/password"),
       text.take(
         "' may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag")
     {
       return .password
     }
     // v0.7 to v0.10.
-    guard prefix == .none, text.take("contents of '"), takePath(&text, endingIn: "/agent/node-password.txt"),
+    guard prefix == .none, text.take("contents of '"), text.takePath(endingIn: "/agent/node-password.txt"),
       text.take("' may not match server passwd entry")
     else { return nil }
     return .password
@@ -135,7 +135,7 @@ enum RefusalText {
   private static func takeFile(_ text: inout TextScanner, _ prefix: AgentPrefix) -> String? {
     guard prefix == .waiting else { return nil }
     var attempt = text
-    let path = attempt.takeAll(isPathByte)
+    let path = attempt.takePath()
     guard path.first == UInt8(ascii: "/"), attempt.take(": "), let slash = path.lastIndex(of: UInt8(ascii: "/")) else {
       return nil
     }
@@ -145,22 +145,7 @@ enum RefusalText {
     return name
   }
 
-  private static func takePath(_ text: inout TextScanner, endingIn end: String) -> Bool {
-    let path = text.takeAll(isPathByte)
-    return path.first == UInt8(ascii: "/") && path.ends(with: end)
-  }
-
-  /// No white space, quote, colon or backslash: a data directory with one of these in its name is rarer than somebody who
-  /// plays with them.
-  private static func isPathByte(_ byte: UInt8) -> Bool {
-    byte > 0x20 && byte != 0x7f && !"'\"\\:".utf8.contains(byte)
-  }
-
   private static func takeDigest(_ text: inout TextScanner) -> Bool {
     text.takeAll { SupervisorURL.isHexDigit($0) }.count == 64
   }
-}
-
-extension ArraySlice<UInt8> {
-  fileprivate func ends(with text: String) -> Bool { suffix(text.utf8.count).elementsEqual(text.utf8) }
 }

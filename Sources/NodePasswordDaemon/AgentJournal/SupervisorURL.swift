@@ -60,7 +60,7 @@ struct SupervisorURL: Hashable {
     return isAlphanumeric(first) && isAlphanumeric(last)
   }
 
-  private static func takePort(_ text: inout TextScanner) -> Bool {
+  static func takePort(_ text: inout TextScanner) -> Bool {
     guard let digits = text.takeDigits(1...5), digits.first != UInt8(ascii: "0") else { return false }
     return digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) } <= 65_535
   }
@@ -71,7 +71,7 @@ struct SupervisorURL: Hashable {
     return String(decoding: stem, as: UTF8.self) + suffix
   }
 
-  private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+  static func isAlphanumeric(_ byte: UInt8) -> Bool {
     UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
       || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
   }

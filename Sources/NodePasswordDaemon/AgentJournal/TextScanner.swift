@@ -37,4 +37,21 @@ struct TextScanner {
     self = attempt
     return digits
   }
+
+  // MARK: Paths
+
+  /// No white space, quote, colon or backslash: a data directory with one of these in its name is rarer than somebody who
+  /// plays with them.
+  mutating func takePath() -> ArraySlice<UInt8> {
+    takeAll { $0 > 0x20 && $0 != 0x7f && !"'\"\\:".utf8.contains($0) }
+  }
+
+  mutating func takePath(endingIn end: String) -> Bool {
+    let path = takePath()
+    return path.first == UInt8(ascii: "/") && path.ends(with: end)
+  }
+}
+
+extension ArraySlice<UInt8> {
+  func ends(with text: String) -> Bool { suffix(text.utf8.count).elementsEqual(text.utf8) }
 }

@@ -1,14 +1,26 @@
 import NodePasswordCore
 
-/// The journal of the agent's unit, for reading.
+/// The journal of the agent's unit, for reading. On a server that is the server's unit, too, and each line is read once.
 package protocol AgentJournal: Sendable {
   /// Follows the entries of this unit from where an earlier run stopped, as far as they still matter, and calls `wake`, on
   /// any thread, after each that says something about joining. Only the newest call is in force; `nil`: follow nothing.
-  func follow(_ unit: String?, wake: @escaping @Sendable () -> Void)
+  ///
+  /// - Parameter withJoins: also for the joins that this unit refuses, over their whole window.
+  func follow(_ unit: String?, withJoins: Bool, wake: @escaping @Sendable () -> Void)
 
   /// The newest refusal of this unit, old or not. Absent: none was read. Unknown: there is no journal to read, or it could
   /// not be read (law L3); `.notConfigured` where another unit is followed.
   func refusal(of unit: String, _ completion: @escaping Completion<Observed<Refusal>>)
+
+  /// The joins that this unit refused within the window; none of them is an answer, too. Unknown: as above, and where they
+  /// are not followed. Never absent.
+  func joins(of unit: String, _ completion: @escaping Completion<Observed<JoinEvidence>>)
+}
+
+extension AgentJournal {
+  package func follow(_ unit: String?, wake: @escaping @Sendable () -> Void) {
+    follow(unit, withJoins: false, wake: wake)
+  }
 }
 
 /// Units, over the service manager's bus. Each call has a deadline of its own and answers `.timedOut` at the latest then.

@@ -7,11 +7,12 @@ import NodePasswordDaemon
 /// journald itself tells of new entries only every quarter to half a second (swift-on-linux 4), and of those of any unit,
 /// so a busy journal wakes us so often and no more.
 package final class SystemdAgentJournal: AgentJournal {
-  private typealias Answer = Completion<Observed<Refusal>>
+  private typealias Answer = @Sendable (Observed<UnitReading.Progress>) -> Void
 
   /// One unit, and what became of reading it.
   private struct Following {
     let unit: String
+    let withJoins: Bool
     var wake: @Sendable () -> Void
     /// `nil`: the journal could not be opened, or not be read on.
     var opened: Opened?
@@ -69,27 +70,51 @@ package final class SystemdAgentJournal: AgentJournal {
     positionFile = keepsPosition ? "\(paths.runtimeDirectory)/journal-cursor" : nil
   }
 
-  package func follow(_ unit: String?, wake: @escaping @Sendable () -> Void) {
+  package func follow(_ unit: String?, withJoins: Bool, wake: @escaping @Sendable () -> Void) {
     queue.async { @Sendable [self] in
-      if let unit, following?.unit == unit {
+      if let unit, following?.unit == unit, following?.withJoins == withJoins {
         following?.wake = wake
         return
       }
       letGo()
       guard let unit else { return }
-      following = Following(unit: unit, wake: wake, obstacle: Obstacle(.notConfigured, at: place.name, "not open yet"))
+      let obstacle = Obstacle(.notConfigured, at: place.name, "not open yet")
+      following = Following(unit: unit, withJoins: withJoins, wake: wake, obstacle: obstacle)
       open()
     }
   }
 
   package func refusal(of unit: String, _ completion: @escaping Completion<Observed<Refusal>>) {
+    ask(unit) { progress in
+      switch progress {
+      case .present(let progress): completion(.success(progress.tally.newest.map { .present($0) } ?? .absent))
+      case .absent: completion(.success(.absent))
+      case .unknown(let obstacle): completion(.success(.unknown(obstacle)))
+      }
+    }
+  }
+
+  package func joins(of unit: String, _ completion: @escaping Completion<Observed<JoinEvidence>>) {
+    ask(unit) { progress in
+      guard case .present(let known) = progress else {
+        let obstacle = progress.obstacle ?? Obstacle(.notConfigured, at: unit, "it was not read")
+        return completion(.success(.unknown(obstacle)))
+      }
+      guard let evidence = known.joins?.evidence(at: JournalClock().now) else {
+        return completion(.success(.unknown(Obstacle(.notConfigured, at: unit, "it is not read for refused joins"))))
+      }
+      completion(.success(.present(evidence)))
+    }
+  }
+
+  private func ask(_ unit: String, _ answer: @escaping Answer) {
     queue.async { @Sendable [self] in
       guard following?.unit == unit else {
         let detail = following.map { "\($0.unit) is followed" } ?? "no unit is followed"
-        return completion(.success(.unknown(Obstacle(.notConfigured, at: unit, detail))))
+        return answer(.unknown(Obstacle(.notConfigured, at: unit, detail)))
       }
       lookAgain()
-      answer(completion)
+      give(answer)
     }
   }
 
@@ -119,7 +144,8 @@ package final class SystemdAgentJournal: AgentJournal {
         if let progress = following?.progress {
           try UnitReading(reader, after: progress, clock)
         } else {
-          try UnitReading(reader, saved: savedPosition(boot, clock), clock)
+          try UnitReading(
+            reader, saved: savedPosition(boot, clock), withJoins: following?.withJoins == true, clock)
         }
       generation += 1
       following?.lastDrop = nil
@@ -219,7 +245,7 @@ package final class SystemdAgentJournal: AgentJournal {
       if slice.hasCaughtUp {
         following?.opened?.isAdvancing = false
         savePosition(isLast: false)
-        settle(answer)
+        settle(known)
         dropPages()
       } else {
         queue.async { @Sendable [weak self] in self?.readSlice(current) }
@@ -231,30 +257,30 @@ package final class SystemdAgentJournal: AgentJournal {
 
   // MARK: Answer
 
-  private var answer: Observed<Refusal> {
+  private var known: Observed<UnitReading.Progress> {
     guard let following else { return .unknown(Obstacle(.notConfigured, at: place.name, "no unit is followed")) }
     guard let opened = following.opened else { return .unknown(following.obstacle) }
-    return opened.reading.progress.tally.newest.map { .present($0) } ?? .absent
+    return .present(opened.reading.progress)
   }
 
-  private func answer(_ completion: @escaping Answer) {
-    guard let opened = following?.opened, opened.isAdvancing else { return completion(.success(answer)) }
+  private func give(_ answer: @escaping Answer) {
+    guard let opened = following?.opened, opened.isAdvancing else { return answer(known) }
     guard following?.waiting.count ?? 0 < Self.waitingLimit else {
-      return completion(.success(.unknown(Obstacle(.busy, at: place.name, "too many ask at once"))))
+      return answer(.unknown(Obstacle(.busy, at: place.name, "too many ask at once")))
     }
     lastQuestion += 1
     let question = lastQuestion
-    following?.waiting[question] = completion
+    following?.waiting[question] = answer
     queue.asyncAfter(deadline: .now() + Self.patience) { @Sendable [weak self] in
       guard let self, let late = self.following?.waiting.removeValue(forKey: question) else { return }
-      late(.success(.unknown(Obstacle(.timedOut, at: self.place.name, "its lines are still being read"))))
+      late(.unknown(Obstacle(.timedOut, at: self.place.name, "its lines are still being read")))
     }
   }
 
-  private func settle(_ answer: Observed<Refusal>) {
+  private func settle(_ known: Observed<UnitReading.Progress>) {
     let waiting = following?.waiting ?? [:]
     following?.waiting = [:]
-    for completion in waiting.values { completion(.success(answer)) }
+    for answer in waiting.values { answer(known) }
   }
 
   /// Of resident memory, what was only needed to get here. Each opening looks into every file.

@@ -14,13 +14,18 @@ struct UnitReading {
 
   /// Entries at a time; a few milliseconds.
   static let sliceLimit = 512
-  /// Older lines say nothing about now.
+  /// Older lines of an agent say nothing about now.
   static let reach = Duration.seconds(300)
 
   /// What the lines read so far came to.
   struct Progress: Hashable {
     var tally = RefusalTally()
+    /// `nil`: nobody wants to know.
+    var joins: JoinTally?
     var position: JournalPosition?
+
+    /// How far back lines matter.
+    fileprivate var reach: Duration { joins == nil ? UnitReading.reach : max(UnitReading.reach, JoinEvidence.window) }
   }
 
   let reader: JournalReader
@@ -34,12 +39,16 @@ struct UnitReading {
 
   /// For the first time in this run.
   ///
-  /// - Parameter saved: how far an earlier run came. Its lines of the last `Refusal.standing` are read again: what it knew
-  ///   is lost, and may still be so.
-  init(_ reader: JournalReader, saved: JournalPosition?, _ clock: JournalClock) throws(Obstacle) {
-    let recent = clock.before(Refusal.standing)
+  /// - Parameters:
+  ///   - saved: how far an earlier run came. Its lines of the last `Refusal.standing`, or of the whole window of refused
+  ///     joins, are read again: what it knew is lost, and may still be so.
+  ///   - withJoins: for these, too.
+  init(
+    _ reader: JournalReader, saved: JournalPosition?, withJoins: Bool, _ clock: JournalClock
+  ) throws(Obstacle) {
+    let recent = clock.before(withJoins ? JoinEvidence.window : Refusal.standing)
     let start = saved.map { $0.monotonic < recent ? $0 : JournalPosition(monotonic: recent, count: 0) }
-    try self.init(reader, Progress(), start, clock)
+    try self.init(reader, Progress(joins: withJoins ? JoinTally() : nil), start, clock)
   }
 
   /// On after the journal was lost and found again.
@@ -52,7 +61,7 @@ struct UnitReading {
   ) throws(Obstacle) {
     self.reader = reader
     self.progress = progress
-    let oldest = JournalPosition(monotonic: clock.before(Self.reach), count: 0)
+    let oldest = JournalPosition(monotonic: clock.before(progress.reach), count: 0)
     let start = start.map { $0.monotonic < oldest.monotonic ? oldest : $0 } ?? oldest
     floor = start.monotonic
     known = start.count
@@ -92,9 +101,18 @@ struct UnitReading {
       return false
     }
     progress.position = JournalPosition(after: progress.position, entry.monotonic)
-    guard isWhole, let line = entry.message.flatMap({ LogLine($0) }).flatMap(AgentLine.init) else { return false }
-    if case .refusal(let cause) = line { progress.tally.add(cause, at: clock.moment(of: entry.monotonic)) }
+    guard isWhole, let line = entry.message.flatMap({ LogLine($0) }) else { return false }
+    let moment = clock.moment(of: entry.monotonic)
+    if progress.joins != nil, let join = JoinLine(line) { return take(join, at: moment) }
+    guard let line = AgentLine(line) else { return false }
+    if case .refusal(let cause) = line { progress.tally.add(cause, at: moment) }
     return true
+  }
+
+  /// What has been told before is no reason to look: somebody else's agent asks every few seconds.
+  private mutating func take(_ join: JoinLine, at moment: Moment) -> Bool {
+    guard join.cause == .passwordMismatch, let node = join.node else { return false }
+    return progress.joins?.add(node, peer: join.peer, at: moment) ?? false
   }
 }
 

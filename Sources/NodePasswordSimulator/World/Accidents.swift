@@ -12,6 +12,8 @@ enum Accident: String, CaseIterable, Sendable {
   case reboot, reimage, copyDisk, hardwareUnreadable, journalUnreadable, busGone, busSlow, clockJump
   // To the cluster.
   case strangersSecret, removeSecret, damageSecret, rightfulChange, oldWay, deleteNode, restoreDatastore, apiDown
+  /// Other machines ask this server for names that are taken.
+  case strangersJoin
   // To the daemon.
   case crash, maintenance, reload, brokenPolicy
 
@@ -29,7 +31,8 @@ enum Accident: String, CaseIterable, Sendable {
   /// (k3s-facts 1.8).
   static func random(in setting: Setting, using random: inout SeededGenerator) -> Self {
     if setting.join == .bootstrapToken, random.chance(15) { return .deleteNode }
-    return allCases.randomElement(using: &random) ?? .crash
+    if setting.hasServerRole, random.chance(20) { return .strangersJoin }
+    return allCases.filter { $0 != .strangersJoin }.randomElement(using: &random) ?? .crash
   }
 }
 
@@ -68,6 +71,7 @@ extension World {
       secretChanged()
       if accident == .deleteNode, state.withLock({ $0.random.chance(50) }) { endProcess() }
     case .apiDown: loseServer(for: .seconds(180))
+    case .strangersJoin: strangersJoin()
     case .crash: crashDaemon()
     case .maintenance:
       // The agent is stopped, and the daemon exchanged for another.

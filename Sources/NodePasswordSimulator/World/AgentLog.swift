@@ -28,6 +28,7 @@ package struct AgentLog: Sendable {
   static let noises = [
     "Starting agent", "Module overlay was already loaded", "Running kubelet --address=0.0.0.0",
     "pod edge-7 said: Node password rejected, duplicate hostname", "400 Bad Request",
+    "pod edge-7 said: unable to verify password for node edge-66: hash does not match",
   ]
 
   /// - Parameter isFirstContact: this process has not yet reached its server; that loop has words of its own.

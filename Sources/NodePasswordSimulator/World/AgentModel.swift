@@ -53,6 +53,7 @@ extension World {
   /// What is logged before the next attempt: one line, or two where a retry without the certificate came between.
   private func fail(_ run: Int, _ words: [AgentLog.Word]) {
     for word in words { log(word) }
+    logServer()
     trace("agent is refused: \(words)")
     let (pause, law) = state.withLock { state -> (Duration, String?) in
       state.agent.refusals += 1
@@ -173,6 +174,7 @@ extension World.State {
           distribution.header("IP"): machine.address,
         ],
         body: isPost ? [0x30] : [], credentials: credentials, peer: "\(machine.address):40000"), at: time.wall)
+    noteServer(answer, joiningName, peer: machine.address)
     return answer.status
   }
 

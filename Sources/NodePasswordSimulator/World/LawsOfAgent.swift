@@ -37,7 +37,7 @@ extension Laws {
   // MARK: Words
 
   static func objections(toRecord record: Record, _ state: inout World.State) -> [String] {
-    if let law = note(record, &state) { return [law] }
+    if let law = note(record, &state) ?? noteJoin(record, &state) { return [law] }
     if [.healed, .driftGone].contains(record.kind), let episode = episode(of: record) {
       state.truth.daemon.episodes[episode] = nil
     }

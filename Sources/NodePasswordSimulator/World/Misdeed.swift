@@ -14,6 +14,7 @@ package enum Misdeed: String, CaseIterable, Sendable {
   case actAgainAndAgain
   case tellInRecord, tellInStatus, tellInAlert, showBesideHealthyAgent
   case alertTwice, alertAgainAndAgain, alertUnasked
+  case tellOfNoJoin, tellJoinTwice
 
   fileprivate var isInObserveMode: Bool {
     switch self {
@@ -55,6 +56,8 @@ package enum Misdeed: String, CaseIterable, Sendable {
     case .alertTwice: "design 8: two alerts"
     case .alertAgainAndAgain: "design 8: more than 10 alerts"
     case .alertUnasked: "design 6: an alert although"
+    case .tellOfNoJoin: "design 5: tells of a refused join that never was"
+    case .tellJoinTwice: "design 8: tells twice of a refused join"
     }
   }
 
@@ -84,7 +87,7 @@ private struct Rogue {
     var setting = Setting(seed: 1)
     setting.hasServerRole = [
       .restartControlPlane, .renameControlPlane, .deleteInObserveMode, .replaceInHoldOff, .replaceTheDead,
-      .replaceElsewhere, .makeForAnother, .deleteUnseen,
+      .replaceElsewhere, .makeForAnother, .deleteUnseen, .tellOfNoJoin, .tellJoinTwice,
     ].contains(misdeed)
     setting.mode = misdeed.isInObserveMode ? .observe : .enforce
     setting.distribution = .k3s
@@ -126,7 +129,7 @@ private struct Rogue {
     case .deleteInObserveMode, .replaceInHoldOff, .replaceTheDead, .replaceElsewhere, .makeForAnother, .deleteUnseen:
       touchSecret(SimulatedCluster(ports: ports))
     case .tellInRecord, .tellInStatus, .tellInAlert, .showBesideHealthyAgent, .alertTwice, .alertAgainAndAgain,
-      .alertUnasked:
+      .alertUnasked, .tellOfNoJoin, .tellJoinTwice:
       say(ports)
     }
   }
@@ -265,6 +268,11 @@ private struct Rogue {
       report.policyOrigin = secret
       ports.publish(report, Self.done)
     case .tellInAlert: agent.raise(alarm(0, secret), template: "nodepassd-alert@.service", Self.done)
+    case .tellOfNoJoin: ports.send(Record(.joinRefused, [.node: "edge-7", .peer: "10.0.1.7"]))
+    case .tellJoinTwice:
+      world.lastStrangerJoins()
+      world.run(for: .seconds(20))
+      ports.send(Record(.joinRefused, [.node: World.strangersLastName.rawValue, .peer: "10.0.9.9"]))
     case .showBesideHealthyAgent: ports.send(Record(.healed, [.objectPID: "4200"]))
     default: for number in 0..<16 { agent.raise(alarm(number), template: "nodepassd-alert@.service", Self.done) }
     }

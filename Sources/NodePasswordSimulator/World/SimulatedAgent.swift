@@ -10,7 +10,7 @@ struct SimulatedAgent: AgentJournal, Units, AlertUnits, ProvisionedCredential, A
 
   // MARK: Journal
 
-  func follow(_ unit: String?, wake: @escaping @Sendable () -> Void) {
+  func follow(_ unit: String?, withJoins: Bool, wake: @escaping @Sendable () -> Void) {
     let incarnation = ports.incarnation
     world.state.withLock { state in
       if let unit, state.journal.follower?.unit == unit, state.journal.follower?.incarnation == incarnation {
@@ -20,15 +20,35 @@ struct SimulatedAgent: AgentJournal, Units, AlertUnits, ProvisionedCredential, A
       state.journal.follower = unit.map {
         UnitJournalModel.Follower(
           unit: $0, incarnation: incarnation, wake: wake,
-          floor: Moment(nanoseconds: state.now.nanoseconds - UnitJournalModel.reach.wholeNanoseconds))
+          floor: Moment(
+            nanoseconds: state.now.nanoseconds - UnitJournalModel.reach(withJoins: withJoins).wholeNanoseconds),
+          joins: withJoins ? JoinTally() : nil)
       }
     }
     world.later(.milliseconds(5), incarnation: incarnation) { world.showLines() }
   }
 
   func refusal(of unit: String, _ completion: @escaping Completion<Observed<Refusal>>) {
+    read(unit, "read the agent's journal", completion) { follower, _ in
+      follower.tally.newest.map { .present($0) } ?? .absent
+    }
+  }
+
+  func joins(of unit: String, _ completion: @escaping Completion<Observed<JoinEvidence>>) {
+    read(unit, "read the refused joins", completion) { follower, now in
+      guard let joins = follower.joins else {
+        return .unknown(Obstacle(.notConfigured, at: unit, "it is not read for refused joins"))
+      }
+      return .present(joins.evidence(at: now))
+    }
+  }
+
+  private func read<Value: Sendable>(
+    _ unit: String, _ name: String, _ completion: @escaping Completion<Observed<Value>>,
+    _ answer: @escaping @Sendable (UnitJournalModel.Follower, Moment) -> Observed<Value>
+  ) {
     let isLost = world.setting.log == .lost
-    ports.effect("read the agent's journal", completion) { state in
+    ports.effect(name, completion) { state in
       if isLost {
         return .success(.unknown(Obstacle(.notConfigured, at: "the journal", "no journal is kept here")))
       }
@@ -40,7 +60,8 @@ struct SimulatedAgent: AgentJournal, Units, AlertUnits, ProvisionedCredential, A
       }
       let now = state.now
       _ = state.journal.advance(now)
-      return .success(state.journal.follower?.tally.newest.map { .present($0) } ?? .absent)
+      guard let follower = state.journal.follower else { return .success(.absent) }
+      return .success(answer(follower, now))
     }
   }
 

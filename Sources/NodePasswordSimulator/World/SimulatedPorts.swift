@@ -262,7 +262,9 @@ extension StatusReport {
   /// Every word in it that is not one of the closed vocabularies'.
   var allWords: String {
     let findings = subjects.flatMap { entry in entry.findings.flatMap { [$0.reason, $0.rule ?? ""] } }
-    return ([version, node ?? "", policyOrigin] + conditions.map(\.reason) + subjects.map(\.subject) + findings)
+    let joins = (refusedJoins?.newest ?? []).flatMap { join in [join.node] + join.peers.map(\.address) }
+    return
+      ([version, node ?? "", policyOrigin] + joins + conditions.map(\.reason) + subjects.map(\.subject) + findings)
       .joined(separator: "\n")
   }
 }

@@ -42,6 +42,7 @@ package enum Simulation {
     // An hour and a half covers the longest pause there is (a collision's), a resync and a budget.
     world.run(for: .seconds(1_500))
     if !world.hasFailed { lastLoss(world) }
+    world.lastStrangerJoins()
     world.run(for: .seconds(3_900))
     if !world.hasFailed { settle(world) }
     world.end()
@@ -92,7 +93,8 @@ package enum Simulation {
   private static func settle(_ world: World) {
     let objections = world.state.withLock { state in
       let ending = Ending(setting: world.setting, policy: world.policy, state: state)
-      return [Laws.objectionToBudgets(state)].compactMap { $0 } + ending.objections()
+      return [Laws.objectionToBudgets(state), Laws.objectionToSilence(state, world.setting)].compactMap { $0 }
+        + ending.objections()
     }
     for objection in objections { world.violate(objection) }
   }

@@ -18,6 +18,11 @@ struct Truth {
   /// That the server refused, each with the last time.
   var refused: [[UInt8]: Moment] = [:]
 
+  /// The joins that this server refused for their passwords, by name.
+  var refusedJoins: [NodeName: [RefusedJoin]] = [:]
+  /// Names that the daemon has told of, in any run.
+  var toldJoins: Set<NodeName> = []
+
   /// When each Node last showed a heartbeat, whoever gave it.
   var heartbeats: [NodeName: Moment] = [:]
   /// Since when each Node tells of another machine than this one, or of an earlier boot.
@@ -74,6 +79,19 @@ struct Truth {
     /// Priorities of what was raised, by subject and drift, until it is healed or gone.
     var episodes: [String: Priority] = [:]
     var probes: [Moment] = []
+    /// When each refused name was last told, and with which peers.
+    var joins: [NodeName: ToldJoin] = [:]
+  }
+
+  struct RefusedJoin {
+    var at: Moment
+    /// Without the port.
+    var peer: String
+  }
+
+  struct ToldJoin {
+    var at: Moment
+    var peers: Set<String>
   }
 
   struct Telling: Equatable {

@@ -42,6 +42,8 @@ package final class World: Sendable {
     var machine = MachineModel()
     var agent: AgentState
     var journal = UnitJournalModel()
+    /// What the server on this machine has said, and is not in the journal yet.
+    var serverLines: [String] = []
     var bus = BusModel()
     /// The machine that this one was copied from, where it goes on under the same name.
     var twin: Twin?
@@ -88,6 +90,9 @@ package final class World: Sendable {
   let policy: Policy
   static let name = makeName("edge-1")
   static let otherName = makeName("edge-2")
+  /// Other nodes' names, that this server is asked for.
+  static let strangersNames = [makeName("edge-7"), makeName("edge-8.example.org")]
+  static let strangersLastName = makeName("edge-9")
   static let traceLimit = 40_000
   /// Turns within one stretch of a life; a daemon that needs more goes round in a circle.
   static let stepLimit = 60_000
