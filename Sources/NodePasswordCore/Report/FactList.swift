@@ -34,7 +34,7 @@ package enum FactList {
     add("agent refused", refusal(machine, circumstances))
     if case .absent = machine.joins {
     } else {
-      add("refused joins", word(machine.joins, absent: "") { "\($0.joins.count) names in the last 10 minutes" })
+      add("refused joins", word(machine.joins, absent: "") { "\($0.joins.count) node\($0.joins.count == 1 ? "" : "s") in the last 10 minutes" })
     }
     return facts
   }
