@@ -34,9 +34,13 @@ package enum FactList {
     add("agent refused", refusal(machine, circumstances))
     if case .absent = machine.joins {
     } else {
-      add("refused joins", word(machine.joins, absent: "") { "\($0.joins.count) node\($0.joins.count == 1 ? "" : "s") in the last 10 minutes" })
+      add("refused joins", word(machine.joins, absent: "", refusedJoins))
     }
     return facts
+  }
+
+  private static func refusedJoins(_ evidence: JoinEvidence) -> String {
+    "\(evidence.joins.count) \(evidence.joins.count == 1 ? "node" : "nodes") in the last 10 minutes"
   }
 
   private static func facts(of node: NodeObservation, _ circumstances: Circumstances) -> [Explanation.Fact] {
