@@ -66,7 +66,11 @@ package struct MachineMemory: Hashable, Sendable {
 
   private mutating func noteAgent(_ state: UnitState?, _ now: Moment) {
     guard let state else { return }
-    if let agentState, agentState.mainPID != state.mainPID { agentChangedAt = now }
+    if let agentState, agentState.mainPID != state.mainPID {
+      agentChangedAt = now
+      // It may ask under another name, and will hear for itself.
+      refusedByProbe = nil
+    }
     if agentState?.mainPID != state.mainPID || agentSeenAt == nil { agentSeenAt = now }
     agentState = state
   }

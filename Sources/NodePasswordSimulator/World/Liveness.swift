@@ -124,7 +124,7 @@ struct Ending {
     if hasEvidence, isSeen {
       found.append("“in sync”, and the agent is being refused: \(state.agent.cause.debugDescription)")
     }
-    if policy.escrow != .none, let own = state.escrowDocument, state.isOwn(own), !own.isRefused,
+    if policy.escrow != .none, let own = state.escrowDocument, state.isOwn(own), !own.isRefused, !own.isPuttingBack,
       let accepted = own.acceptedBytes, state.passwordInFile != accepted
     {
       found.append("“in sync”, and the file is not what the escrow holds")
