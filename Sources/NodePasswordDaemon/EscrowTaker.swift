@@ -11,17 +11,13 @@ struct EscrowTaker: Sendable {
     _ identity: FileIdentity, _ proof: Action.Proof,
     _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
-    ports.passwordFiles.read(.node) { answer in
-      switch answer.observed() {
-      case .unknown(let obstacle): completion(.failed(obstacle))
-      case .absent: completion(.surprised("the password file is gone"))
-      case .present(let reading):
-        guard reading.identity == identity, let password = reading.password else {
-          return completion(.surprised("the password file is another by now"))
-        }
+    ports.passwordFiles.readPassword(being: identity) { answer in
+      switch answer {
+      case .failure(let halt): completion(halt.outcome)
+      case .success(let password):
         confirmName { node in
           switch node {
-          case .failure(let surprise): completion(surprise.outcome)
+          case .failure(let halt): completion(halt.outcome)
           case .success(let node):
             keeper.load { escrow in
               store(password, proof, Binding(machine: installation.identity, node: node), in: escrow, completion)
@@ -32,19 +28,15 @@ struct EscrowTaker: Sendable {
     }
   }
 
-  private struct Surprise: Error {
-    var outcome: Outcome
-  }
-
   /// A look takes its time: its certificates may be the ones that came with a new name, and its name the one before.
-  private func confirmName(_ completion: @escaping @Sendable (Result<NodeName, Surprise>) -> Void) {
+  private func confirmName(_ completion: @escaping @Sendable (Result<NodeName, Halt>) -> Void) {
     guard let node = installation.effectiveName.value else {
-      return completion(.failure(Surprise(outcome: .surprised("this machine's node name is not known"))))
+      return completion(.failure(Halt(outcome: .surprised("this machine's node name is not known"))))
     }
     ports.machine.installation { answer in
-      if let obstacle = answer.obstacle { return completion(.failure(Surprise(outcome: .failed(obstacle)))) }
+      if let obstacle = answer.obstacle { return completion(.failure(Halt(outcome: .failed(obstacle)))) }
       guard answer.observed().value?.effectiveName == .present(node) else {
-        return completion(.failure(Surprise(outcome: .surprised("this machine's node name is another by now"))))
+        return completion(.failure(Halt(outcome: .surprised("this machine's node name is another by now"))))
       }
       completion(.success(node))
     }

@@ -42,14 +42,10 @@ struct Executor: Sendable {
   private func probe(
     _ identity: FileIdentity, _ installation: Installation, _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
-    ports.passwordFiles.read(.node) { answer in
-      switch answer.observed() {
-      case .unknown(let obstacle): completion(.failed(obstacle))
-      case .absent: completion(.surprised("the password file is gone"))
-      case .present(let reading):
-        guard reading.identity == identity, let password = reading.password else {
-          return completion(.surprised("the password file is another by now"))
-        }
+    ports.passwordFiles.readPassword(being: identity) { answer in
+      switch answer {
+      case .failure(let halt): completion(halt.outcome)
+      case .success(let password):
         ports.supervisor.probe(password, installation) { answer in
           switch answer {
           case .success(let answer): completion(.answered(answer))

@@ -58,10 +58,8 @@ package struct Observer: Sendable {
   private func readAgent(_ installation: Installation, _ completion: @escaping @Sendable (Observed<AgentFacts>) -> Void)
   {
     guard installation.hasAgentRole, let unit = installation.unit else { return completion(.absent) }
-    guard case .present(true) = installation.logsToJournal else {
-      let obstacle = Obstacle(.notConfigured, at: unit, "it does not log to the journal")
-      let refusal = Observed<Refusal>.unknown(installation.logsToJournal.obstacle ?? obstacle)
-      return completion(.present(AgentFacts(unit: unit, state: nil, refusal: refusal)))
+    if let obstacle = Self.journalObstacle(unit, installation) {
+      return completion(.present(AgentFacts(unit: unit, state: nil, refusal: .unknown(obstacle))))
     }
     ports.agentJournal.refusal(of: unit) { answer in
       let refusal = answer.observed()
@@ -82,11 +80,15 @@ package struct Observer: Sendable {
     guard let unit = installation.unit else {
       return completion(.unknown(Obstacle(.notConfigured, at: "the server's journal", "no unit is known to be read")))
     }
-    guard case .present(true) = installation.logsToJournal else {
-      let obstacle = Obstacle(.notConfigured, at: unit, "it does not log to the journal")
-      return completion(.unknown(installation.logsToJournal.obstacle ?? obstacle))
-    }
+    if let obstacle = Self.journalObstacle(unit, installation) { return completion(.unknown(obstacle)) }
     ports.agentJournal.joins(of: unit) { completion($0.observed()) }
+  }
+
+  /// Why the unit's lines are not in the journal. `nil`: they are.
+  private static func journalObstacle(_ unit: String, _ installation: Installation) -> Obstacle? {
+    if case .present(true) = installation.logsToJournal { return nil }
+    return installation.logsToJournal.obstacle
+      ?? Obstacle(.notConfigured, at: unit, "it does not log to the journal")
   }
 
   private static func none<Value>(_ obstacle: Obstacle?) -> Observed<Value> {

@@ -35,12 +35,10 @@ struct PasswordRestorer: Sendable {
     _ completion: @escaping @Sendable (Outcome?) -> Void
   ) {
     guard case .exactly(let identity) = expectation else { return completion(nil) }
-    ports.passwordFiles.read(.node) { answer in
-      switch answer.observed() {
-      case .unknown(let obstacle): completion(.failed(obstacle))
-      case .absent: completion(.surprised("the password file is gone"))
-      case .present(let reading):
-        guard reading.identity == identity else { return completion(.surprised("the password file is another by now")) }
+    ports.passwordFiles.read(.node, being: identity) { answer in
+      switch answer {
+      case .failure(let halt): completion(halt.outcome)
+      case .success(let reading):
         guard let password = reading.password ?? reading.salvage else { return completion(nil) }
         guard let document else {
           let obstacle = Obstacle(.foreign, at: "escrow", "what the heal displaces cannot be kept in another's escrow")
@@ -132,14 +130,13 @@ struct PasswordRestorer: Sendable {
     _ displaced: NodePassword, _ document: EscrowDocument, over identity: FileIdentity,
     _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
-    ports.passwordFiles.read(.node) { answer in
-      switch answer.observed() {
-      case .unknown(let obstacle): completion(.failed(obstacle))
-      case .absent: completion(.surprised("the password file is gone"))
-      case .present(let reading):
-        guard reading.identity == identity, let password = reading.password,
-          document.comparison(with: password) == .matchesAccepted
-        else { return completion(.surprised("the password file is another by now")) }
+    ports.passwordFiles.readPassword(being: identity) { answer in
+      switch answer {
+      case .failure(let halt): completion(halt.outcome)
+      case .success(let password):
+        guard document.comparison(with: password) == .matchesAccepted else {
+          return completion(.surprised("the password file is another by now"))
+        }
         keeper.save(document, telling: tell) { saved in
           if let obstacle = saved.obstacle { return completion(.failed(obstacle)) }
           ports.passwordFiles.restore(displaced, over: .exactly(identity)) { restored in
@@ -157,12 +154,10 @@ struct PasswordRestorer: Sendable {
   func remove(
     _ place: PasswordFilePlace, _ identity: FileIdentity, _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
-    ports.passwordFiles.read(place) { answer in
-      switch answer.observed() {
-      case .unknown(let obstacle): completion(.failed(obstacle))
-      case .absent: completion(.surprised("the file is gone"))
-      case .present(let reading):
-        guard reading.identity == identity else { return completion(.surprised("the file is another by now")) }
+    ports.passwordFiles.read(place, being: identity, named: "the file") { answer in
+      switch answer {
+      case .failure(let halt): completion(halt.outcome)
+      case .success(let reading):
         keepRemoved(reading, place == .stray ? .stray : .displacedByHeal) { kept in
           if let outcome = kept { return completion(outcome) }
           ports.passwordFiles.remove(place, identity) { completion(Outcome($0)) }

@@ -16,7 +16,7 @@ struct SecretReplacer: Sendable {
   ) {
     readPassword(replacement, installation) { password in
       switch password {
-      case .failure(let refusal): completion(refusal.outcome)
+      case .failure(let halt): completion(halt.outcome)
       case .success(let password):
         verifier.makeHash(password, salt: ports.entropy.bytes(PasswordHash.saltLength)) { answer in
           switch answer {
@@ -32,28 +32,24 @@ struct SecretReplacer: Sendable {
     }
   }
 
-  private struct Refusal: Error {
-    var outcome: Outcome
-  }
-
   /// The password that file and escrow agree on, from the very file that was verified.
   private func readPassword(
     _ replacement: Action.SecretReplacement, _ installation: Installation,
-    _ completion: @escaping @Sendable (Result<NodePassword, Refusal>) -> Void
+    _ completion: @escaping @Sendable (Result<NodePassword, Halt>) -> Void
   ) {
     ports.passwordFiles.read(.node) { answer in
       let file = answer.observed()
-      if let obstacle = file.obstacle { return completion(.failure(Refusal(outcome: .refused(obstacle)))) }
+      if let obstacle = file.obstacle { return completion(.failure(Halt(outcome: .refused(obstacle)))) }
       guard let reading = file.value, reading.identity == replacement.file, let password = reading.password else {
-        return completion(.failure(Refusal(outcome: .surprised("the password file is another by now"))))
+        return completion(.failure(Halt(outcome: .surprised("the password file is another by now"))))
       }
       keeper.load { escrow in
-        if let obstacle = escrow.obstacle { return completion(.failure(Refusal(outcome: .refused(obstacle)))) }
+        if let obstacle = escrow.obstacle { return completion(.failure(Halt(outcome: .refused(obstacle)))) }
         guard let document = escrow.value?.document,
           installation.effectiveName == .present(replacement.node), document.facts(for: installation).isUsable,
           document.comparison(with: password) == .matchesAccepted
         else {
-          return completion(.failure(Refusal(outcome: .surprised("file and escrow do not agree any more"))))
+          return completion(.failure(Halt(outcome: .surprised("file and escrow do not agree any more"))))
         }
         completion(.success(password))
       }

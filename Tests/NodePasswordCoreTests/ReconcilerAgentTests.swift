@@ -28,14 +28,6 @@ import Testing
     return bench
   }
 
-  private func look(_ bench: inout Bench, _ observation: MachineObservation) throws {
-    bench.commands = []
-    bench.send(.woken(.machine, .agentSpoke))
-    let pass = try #require(bench.look(.machine))
-    bench.commands = []
-    bench.send(.observed(pass, .machine(observation)))
-  }
-
   private func records(_ bench: Bench) -> [Record] {
     bench.commands.compactMap { if case .record(let record) = $0 { record } else { nil } }
   }
@@ -47,17 +39,16 @@ import Testing
   /// Where it is not known what is installed, nothing is known of the agent.
   @Test func aLookThatSeesNothingIsNoAdmission() throws {
     var bench = try bench()
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try bench.look(seeing: refused(.token, at: bench.now.monotonic))
     #expect(records(bench).first?.kind == .refusedToken)
     bench.advance(.seconds(60))
-    try look(
-      &bench,
-      MachineObservation(
+    try bench.look(
+      seeing: MachineObservation(
         installation: .unknown(Fixture.obstacle), passwordFile: .unknown(Fixture.obstacle),
         strayFile: .unknown(Fixture.obstacle), escrow: .unknown(Fixture.obstacle),
         certificates: .unknown(Fixture.obstacle)))
     #expect(!records(bench).contains { $0.kind == .agentAdmitted })
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try bench.look(seeing: refused(.token, at: bench.now.monotonic))
     #expect(!records(bench).contains { $0.kind == .refusedToken }, "told already")
   }
 
@@ -69,14 +60,14 @@ import Testing
     var seen = refused(.token, at: bench.now.monotonic)
     seen.agent = .present(AgentFacts(unit: "k3s-agent.service", state: nil, refusal: .absent))
     bench.reconciler.machineMemory.refusedByProbe = Fixture.file
-    try look(&bench, seen)
+    try bench.look(seeing: seen)
     #expect(records(bench).first?.kind == .refusedNameTaken)
     seen.passwordFile = .present(PasswordFileFacts(identity: Fixture.otherFile, shape: .wellFormed(.matchesAccepted)))
     bench.advance(.seconds(1))
-    try look(&bench, seen)
+    try bench.look(seeing: seen)
     #expect(!records(bench).contains { $0.kind == .agentAdmitted })
     bench.advance(.seconds(60))
-    try look(&bench, seen)
+    try bench.look(seeing: seen)
     #expect(records(bench).contains { $0.kind == .agentAdmitted }, "nothing was heard of it since")
   }
 
@@ -86,12 +77,12 @@ import Testing
     var bench = try bench()
     var seen = Fixture.machine()
     bench.reconciler.machineMemory.refusedByProbe = Fixture.file
-    try look(&bench, seen)
+    try bench.look(seeing: seen)
     #expect(records(bench).first?.kind == .refusedNameTaken)
     bench.reconciler.machineMemory.acceptedAt = bench.now.monotonic + .seconds(accepted)
     seen.passwordFile = .present(PasswordFileFacts(identity: Fixture.otherFile, shape: .wellFormed(.matchesAccepted)))
     bench.advance(.seconds(60))
-    try look(&bench, seen)
+    try bench.look(seeing: seen)
     #expect(records(bench).contains { $0.kind == .agentAdmitted } == isOver)
   }
 
@@ -104,10 +95,10 @@ import Testing
     bench.reconciler.machineMemory.agentState = UnitState(activity: .activating, mainPID: 41)
     bench.advance(.seconds(5))
     let seen = refused(.nodeDeleted, at: bench.now.monotonic + .seconds(-1))
-    try look(&bench, seen)
+    try bench.look(seeing: seen)
     #expect(!records(bench).contains { $0.kind.rawValue.hasPrefix("refused") })
     bench.advance(.seconds(60))
-    try look(&bench, seen)
+    try bench.look(seeing: seen)
     #expect(!records(bench).contains { $0.kind == .refusedNameTaken }, "another process will hear for itself")
   }
 
@@ -123,20 +114,20 @@ import Testing
       return facts
     }
     bench.advance(.seconds(1))
-    try look(&bench, seen)
+    try bench.look(seeing: seen)
     #expect(records(bench).first?.kind == .refusedNameTaken)
     var faulty = seen
     faulty.escrow = .unknown(Fixture.obstacle)
     faulty.passwordFile = .present(PasswordFileFacts(identity: Fixture.file, shape: .wellFormed(.nothingToCompare)))
-    try look(&bench, faulty)
+    try bench.look(seeing: faulty)
     #expect(!records(bench).contains { $0.kind == .refusedPassword })
-    try look(&bench, seen)
+    try bench.look(seeing: seen)
     #expect(!records(bench).contains { $0.kind == .refusedNameTaken })
   }
 
   @Test func aRefusalIsToldOnceWithCauseRemedyAndProcess() throws {
     var bench = try bench()
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try bench.look(seeing: refused(.token, at: bench.now.monotonic))
     let told = records(bench)
     #expect(told.map(\.kind) == [.refusedToken, .driftFound, .reported])
     for record in told { #expect(record.fields[.objectPID] == "42", "\(record.kind)") }
@@ -144,42 +135,42 @@ import Testing
     #expect(told.first?.fields[.advice]?.contains("token") == true)
     for count in 4...8 {
       bench.advance(.seconds(6))
-      try look(&bench, refused(.token, count, at: bench.now.monotonic))
+      try bench.look(seeing: refused(.token, count, at: bench.now.monotonic))
       #expect(records(bench).isEmpty, "not once per retry")
     }
   }
 
   @Test func oneAlertForOneRefusal() throws {
     var bench = try bench()
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try bench.look(seeing: refused(.token, at: bench.now.monotonic))
     #expect(alerts(bench).map(\.kind) == [.refusedToken], "the most urgent of what was said about it")
     let alert = try #require(alerts(bench).first)
     #expect(alert.fields[.id]?.count == 18)
     #expect(records(bench).contains(alert), "the record in the journal carries the alert's ID")
     bench.advance(.seconds(6))
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try bench.look(seeing: refused(.token, at: bench.now.monotonic))
     #expect(alerts(bench).isEmpty)
   }
 
   @Test func anotherCauseIsToldAnew() throws {
     var bench = try bench()
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try bench.look(seeing: refused(.token, at: bench.now.monotonic))
     bench.advance(.seconds(6))
-    try look(&bench, refused(.nodeDeleted, at: bench.now.monotonic))
+    try bench.look(seeing: refused(.nodeDeleted, at: bench.now.monotonic))
     #expect(records(bench).map(\.kind).contains(.refusedNodeDeleted))
   }
 
   @Test func theEndIsToldOnlyOnceItIsKnown() throws {
     var bench = try bench()
     let moment = bench.now.monotonic
-    try look(&bench, refused(.token, at: moment))
+    try bench.look(seeing: refused(.token, at: moment))
     // Its journal cannot be read for a moment: neither over nor news.
     var blind = refused(.token, at: moment)
     blind.agent = .present(AgentFacts(unit: "k3s-agent.service", state: nil, refusal: .unknown(Fixture.obstacle)))
     bench.advance(.seconds(50))
-    try look(&bench, blind)
+    try bench.look(seeing: blind)
     #expect(!records(bench).map(\.kind).contains(.agentAdmitted))
-    try look(&bench, refused(.token, at: moment))
+    try bench.look(seeing: refused(.token, at: moment))
     #expect(records(bench).map(\.kind).contains(.agentAdmitted))
     #expect(!records(bench).map(\.kind).contains(.refusedToken))
   }
@@ -192,10 +183,10 @@ import Testing
 
   /// The refusals that led to the first look at the process may have been another's.
   private func lookTwice(_ bench: inout Bench) throws {
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try bench.look(seeing: refused(.token, at: bench.now.monotonic))
     #expect(bench.counted.isEmpty)
     bench.advance(.seconds(6))
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try bench.look(seeing: refused(.token, at: bench.now.monotonic))
   }
 
   /// Law L10: a unit that was restarted a moment ago has merely not been refused yet.
@@ -215,7 +206,7 @@ import Testing
     bench.send(.observed(verify, .machine(before)))
     #expect(!records(bench).map(\.kind).contains(.healed), "too soon to say")
     bench.advance(.seconds(46))
-    try look(&bench, before)
+    try bench.look(seeing: before)
     #expect(records(bench).map(\.kind).contains(.healed))
   }
 
@@ -229,7 +220,7 @@ import Testing
     let verify = try #require(bench.look(.machine))
     bench.send(.observed(verify, .machine(refused(.token, at: bench.now.monotonic))))
     bench.advance(.seconds(10))
-    try look(&bench, refused(.token, at: bench.now.monotonic))
+    try bench.look(seeing: refused(.token, at: bench.now.monotonic))
     #expect(bench.counted.isEmpty)
   }
 
@@ -239,11 +230,11 @@ import Testing
     var bench = try bench(policy)
     var observation = Fixture.machine()
     observation.provisioned = .present(ProvisionedFacts(isInFile: false, contradictsEscrow: true))
-    try look(&bench, observation)
+    try bench.look(seeing: observation)
     #expect(records(bench).map(\.kind).contains(.credentialConflict))
     let report = bench.commands.compactMap { if case .publish(let report) = $0 { report } else { nil } }.last
     #expect(report?.verdict == .needsPerson)
-    try look(&bench, observation)
+    try bench.look(seeing: observation)
     #expect(!records(bench).map(\.kind).contains(.credentialConflict))
   }
 
@@ -253,7 +244,7 @@ import Testing
     var bench = try bench(policy)
     var missing = Fixture.machine()
     missing.passwordFile = .absent
-    try look(&bench, missing)
+    try bench.look(seeing: missing)
     let (pass, step, _) = try #require(bench.counted.first)
     bench.send(.counted(pass, step: step, nil))
     bench.send(.performed(pass, step: step, .done))
@@ -276,7 +267,7 @@ import Testing
     bench.send(.observed(after, .machine(Fixture.machine())))
     #expect(records(bench).map(\.kind).contains(.refusedNameTaken))
     bench.advance(.seconds(30))
-    try look(&bench, Fixture.machine())
+    try bench.look(seeing: Fixture.machine())
     #expect(bench.counted.isEmpty, "not asked again")
   }
 }

@@ -37,16 +37,8 @@ import Testing
     return bench
   }
 
-  private func look(_ bench: inout Bench, _ observation: MachineObservation) throws {
-    bench.commands = []
-    bench.send(.woken(.machine, .agentSpoke))
-    let pass = try #require(bench.look(.machine))
-    bench.commands = []
-    bench.send(.observed(pass, .machine(observation)))
-  }
-
   private func look(_ bench: inout Bench, _ joins: [RefusedJoin], dropped: Int = 0) throws {
-    try look(&bench, server(.present(JoinEvidence(joins: joins, dropped: dropped))))
+    try bench.look(seeing: server(.present(JoinEvidence(joins: joins, dropped: dropped))))
   }
 
   private func told(_ bench: Bench, _ kind: RecordKind = .joinRefused) -> [Record] {
@@ -120,7 +112,7 @@ import Testing
     var bench = try bench()
     try look(&bench, [join()])
     #expect(report(bench)?.refusedJoins?.count == 1)
-    try look(&bench, server(.unknown(Fixture.obstacle), refusal: .unknown(Fixture.obstacle)))
+    try bench.look(seeing: server(.unknown(Fixture.obstacle), refusal: .unknown(Fixture.obstacle)))
     #expect(told(bench).isEmpty)
     #expect(report(bench)?.refusedJoins == nil)
     #expect(report(bench)?.conditions.first { $0.kind == .refusalsVisible }?.holds == .no)
@@ -138,7 +130,7 @@ import Testing
     let refusal = Refusal(cause: .password, count: 1, firstSeen: Fixture.start, lastSeen: Fixture.start)
     var evidence = JoinEvidence(joins: [join(Fixture.name, peers: peers)])
     if peers.isEmpty { evidence.joins[0].count = 1 }
-    try look(&bench, server(.present(evidence), refusal: isRefused ? .present(refusal) : .absent))
+    try bench.look(seeing: server(.present(evidence), refusal: isRefused ? .present(refusal) : .absent))
     #expect(told(bench).isEmpty == !isTold)
     if isTold { #expect(told(bench).first?.fields[.peer] == "10.20.0.17") }
   }

@@ -58,6 +58,15 @@ extension Bench {
     commands = []
     send(.observed(pass, .machine(observation)))
   }
+
+  /// Woken by the agent's unit, and looked once.
+  mutating func look(seeing observation: MachineObservation) throws {
+    commands = []
+    send(.woken(.machine, .agentSpoke))
+    let pass = try #require(look(.machine))
+    commands = []
+    send(.observed(pass, .machine(observation)))
+  }
 }
 
 @Suite struct ReconcilerTests {

@@ -162,15 +162,7 @@ private func read(_ bytes: [UInt8]) -> AgentLine? { LogLine(bytes).flatMap { Age
   /// Cut anywhere, a line is nothing; with a byte more before or behind it, too.
   @Test(arguments: KnownLine.all)
   func aPieceIsNothing(_ known: KnownLine) {
-    let bytes = Array(known.line.utf8)
-    for length in bytes.indices {
-      #expect(read(Array(bytes.prefix(length))) == nil)
-      #expect(length == 0 || read(Array(bytes.dropFirst(length))) == nil)
-    }
-    for byte in UInt8.min...UInt8.max {
-      #expect(read([byte] + bytes) == nil)
-      #expect(read(bytes + [byte]) == nil)
-    }
+    for piece in LinePieces.all(of: known.line) { #expect(read(piece) == nil) }
   }
 
   /// One byte removed, put in or changed, anywhere: nothing, or the same cause. That is all that can be claimed, since

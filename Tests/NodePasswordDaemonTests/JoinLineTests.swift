@@ -179,15 +179,7 @@ struct KnownJoin: Sendable, CustomTestStringConvertible {
   /// Cut anywhere it is no refusal for a password; with a byte more before or behind it, neither.
   @Test(arguments: KnownJoin.all.filter { $0.cause == .passwordMismatch })
   func aPieceIsNothing(_ known: KnownJoin) {
-    let bytes = Array(known.line.utf8)
-    for length in bytes.indices {
-      #expect(read(Array(bytes.prefix(length))) == nil)
-      #expect(length == 0 || read(Array(bytes.dropFirst(length))) == nil)
-    }
-    for byte in UInt8.min...UInt8.max {
-      #expect(read([byte] + bytes) == nil)
-      #expect(read(bytes + [byte]) == nil)
-    }
+    for piece in LinePieces.all(of: known.line) { #expect(read(piece) == nil) }
   }
 
   /// Whatever words follow a node's name: of all that may stand there, one text counts.

@@ -1,4 +1,3 @@
-import Foundation
 import NodePasswordCore
 import NodePasswordDaemon
 import Testing

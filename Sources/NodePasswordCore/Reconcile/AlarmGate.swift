@@ -47,19 +47,18 @@ package struct AlarmGate: Hashable, Sendable {
 
   /// Those whose time has come, as far as the limit lets them through.
   private mutating func retry(_ template: String, _ now: Moment) -> [Command] {
-    raised.removeAll { now - $0 >= Self.span }
-    let due = waiting.filter { $0.at <= now }
-    return due.compactMap { retry in
-      guard let index = waiting.firstIndex(of: retry) else { return nil }
+    var again: [Command] = []
+    for retry in waiting where retry.at <= now {
+      waiting.removeAll { $0 == retry }
       guard hasRoom(for: retry.alarm) else {
-        waiting[index].at = now + Self.retryDelay
-        return nil
+        waiting.append(Retry(alarm: retry.alarm, tries: retry.tries, at: now + Self.retryDelay))
+        continue
       }
-      waiting.remove(at: index)
       raised.append(now)
       tries[retry.alarm.fields[.id] ?? ""] = retry.tries
-      return .alert(retry.alarm, template: template)
+      again.append(.alert(retry.alarm, template: template))
     }
+    return again
   }
 
   private func hasRoom(for record: Record) -> Bool {
@@ -71,6 +70,7 @@ package struct AlarmGate: Hashable, Sendable {
     let records = commands.compactMap { if case .record(let record) = $0 { record } else { nil } }
     records.forEach { close($0) }
     guard let template = alerts.unit else { return commands }
+    raised.removeAll { now.monotonic - $0 >= Self.span }
     let again = retry(template, now.monotonic)
     guard !records.isEmpty else { return commands + again }
     var chosen = Self.mostUrgent(records.filter { $0.kind.mayAlert && $0.priority <= alerts.from })
@@ -119,7 +119,6 @@ package struct AlarmGate: Hashable, Sendable {
   }
 
   private mutating func admit(_ record: Record, _ template: String, _ now: Now) -> [Command] {
-    raised.removeAll { now.monotonic - $0 >= Self.span }
     guard hasRoom(for: record) else {
       // Not told: the next word about it may be.
       defer { isSuppressing = true }

@@ -146,6 +146,6 @@ enum RefusalText {
   }
 
   private static func takeDigest(_ text: inout TextScanner) -> Bool {
-    text.takeAll { SupervisorURL.isHexDigit($0) }.count == 64
+    text.takeAll { TextScanner.isHexDigit($0) }.count == 64
   }
 }

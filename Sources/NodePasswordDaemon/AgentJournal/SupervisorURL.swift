@@ -40,44 +40,29 @@ struct SupervisorURL: Hashable {
     guard text.take(scheme), takeHost(&text) else { return false }
     // A colon may also be what follows the address.
     var attempt = text
-    if attempt.take(":"), takePort(&attempt) { text = attempt }
+    if attempt.take(":"), attempt.takePort() { text = attempt }
     _ = text.take("/")
     return true
   }
 
   /// `10.0.0.1:6443`, `[fd00::1]:6443`, `server.example.org:6443`.
   static func takePeer(_ text: inout TextScanner) -> Bool {
-    takeHost(&text) && text.take(":") && takePort(&text)
+    takeHost(&text) && text.take(":") && text.takePort()
   }
 
   static func takeHost(_ text: inout TextScanner) -> Bool {
     if text.take("[") {
-      let address = text.takeAll { isHexDigit($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") }
+      let address = text.takeAll { TextScanner.isHexDigit($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") }
       return 2...45 ~= address.count && address.contains(UInt8(ascii: ":")) && text.take("]")
     }
-    let name = text.takeAll { isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") }
+    let name = text.takeAll { TextScanner.isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") }
     guard 1...253 ~= name.count, let first = name.first, let last = name.last else { return false }
-    return isAlphanumeric(first) && isAlphanumeric(last)
-  }
-
-  static func takePort(_ text: inout TextScanner) -> Bool {
-    guard let digits = text.takeDigits(1...5), digits.first != UInt8(ascii: "0") else { return false }
-    return digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) } <= 65_535
+    return TextScanner.isAlphanumeric(first) && TextScanner.isAlphanumeric(last)
   }
 
   private static func takeFile(_ text: inout TextScanner) -> String? {
-    let stem = text.takeAll { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
+    let stem = text.takeAll { TextScanner.isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
     guard 1...64 ~= stem.count, let suffix = text.takeOne(of: [".crt", ".key"]) else { return nil }
     return String(decoding: stem, as: UTF8.self) + suffix
-  }
-
-  static func isAlphanumeric(_ byte: UInt8) -> Bool {
-    UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
-      || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
-  }
-
-  static func isHexDigit(_ byte: UInt8) -> Bool {
-    UInt8(ascii: "a")...UInt8(ascii: "f") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "F") ~= byte
-      || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
   }
 }

@@ -12,12 +12,33 @@ enum AdmissionManifest {
     /// Before `.nodepassd.io`.
     var name: String
     var comment: String
-    var spec: String
+    /// Whose writes by nodepassd's account are judged.
+    var resource: String
+    var validations: String
 
     private var metadata: String { "metadata:\n  name: \(name).nodepassd.io\n" }
 
     var text: String {
       comment + "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\n" + metadata + spec
+        + validations
+    }
+
+    private var spec: String {
+      """
+      spec:
+        failurePolicy: Fail
+        matchConstraints:
+          resourceRules:
+            - apiGroups: [""]
+              apiVersions: [v1]
+              operations: [CREATE, UPDATE, DELETE]
+              resources: [\(resource)]
+        matchConditions:
+          - name: only-nodepassd
+            expression: request.userInfo.username == '\(RightsManifest.user)'
+        validations:
+
+      """
     }
 
     var binding: String {
@@ -37,19 +58,8 @@ enum AdmissionManifest {
 
   private static let secrets = Policy(
     name: "secrets", comment: "",
-    spec: #"""
-      spec:
-        failurePolicy: Fail
-        matchConstraints:
-          resourceRules:
-            - apiGroups: [""]
-              apiVersions: [v1]
-              operations: [CREATE, UPDATE, DELETE]
-              resources: [secrets]
-        matchConditions:
-          - name: only-nodepassd
-            expression: request.userInfo.username == 'system:serviceaccount:kube-system:nodepassd'
-        validations:
+    resource: "secrets",
+    validations: #"""
           # The deletion of a collection has no name, and is denied.
           - expression: >-
               request.namespace == 'kube-system' && has(request.name) &&
@@ -71,19 +81,8 @@ enum AdmissionManifest {
 
   private static let ledger = Policy(
     name: "ledger", comment: "# Later: nodepassd's account makes its ledger and no other ConfigMap.\n",
-    spec: #"""
-      spec:
-        failurePolicy: Fail
-        matchConstraints:
-          resourceRules:
-            - apiGroups: [""]
-              apiVersions: [v1]
-              operations: [CREATE, UPDATE, DELETE]
-              resources: [configmaps]
-        matchConditions:
-          - name: only-nodepassd
-            expression: request.userInfo.username == 'system:serviceaccount:kube-system:nodepassd'
-        validations:
+    resource: "configmaps",
+    validations: #"""
           - expression: request.namespace == 'kube-system' && has(request.name) && request.name == 'nodepassd-ledger'
             reason: Forbidden
             message: nodepassd may only write its ledger

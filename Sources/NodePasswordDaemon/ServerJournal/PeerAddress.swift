@@ -9,7 +9,7 @@ enum PeerAddress {
   /// The address; the port must be there, and is dropped.
   static func take(_ text: inout TextScanner) -> String? {
     guard let address = text.take("[") ? takeSix(&text) : takeFour(&text), text.take(":"),
-      SupervisorURL.takePort(&text)
+      text.takePort()
     else { return nil }
     return address
   }
@@ -26,11 +26,11 @@ enum PeerAddress {
   }
 
   private static func takeSix(_ text: inout TextScanner) -> String? {
-    let bytes = text.takeAll { SupervisorURL.isHexDigit($0) || $0 == UInt8(ascii: ":") }
+    let bytes = text.takeAll { TextScanner.isHexDigit($0) || $0 == UInt8(ascii: ":") }
     let address = String(decoding: bytes, as: UTF8.self)
     guard let groups = groups(address), spelled(groups) == address else { return nil }
     guard text.take("%") else { return text.take("]") ? address : nil }
-    let zone = text.takeAll { SupervisorURL.isAlphanumeric($0) || "-._".utf8.contains($0) }
+    let zone = text.takeAll { TextScanner.isAlphanumeric($0) || "-._".utf8.contains($0) }
     // Only link-local addresses have one.
     guard groups[0] & 0xffc0 == 0xfe80, 1...zoneLimit ~= zone.count, text.take("]") else { return nil }
     return "\(address)%\(String(decoding: zone, as: UTF8.self))"

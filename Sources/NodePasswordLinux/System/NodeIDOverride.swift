@@ -18,15 +18,15 @@ extension InstallationFinder {
   /// Since when our drop-in lies there.
   func nodeIDDropIn(_ location: Observed<String>) -> WallTime? {
     guard let location = location.value else { return nil }
-    let path = "\(ConfigurationFiles(root: root, location: location).dropIns)/\(NodeIDDropIn.name)"
-    return FactFile.facts(root + path).value.map { WallTime(nanoseconds: $0.st_mtim.saturatedNanoseconds) }
+    return FactFile.facts(root + ConfigurationFiles(root: root, location: location).nodeIDDropIn).value.map {
+      WallTime(nanoseconds: $0.st_mtim.saturatedNanoseconds)
+    }
   }
 
   /// By a later drop-in.
   private func isTakenBack(_ files: ConfigurationFiles) throws(Obstacle) -> Bool {
-    let ours = "\(files.dropIns)/\(NodeIDDropIn.name)"
     var isTakenBack = false
-    for path in try files.dropInPaths() where path > ours {
+    for path in try files.dropInPaths() where path > files.nodeIDDropIn {
       guard let document = try files.document(at: path) else { continue }
       let options = K3sOptions(configurations: [document])
       let isNamed = document.mapping?.contains { K3sOption(spelled: $0.key) == .withNodeID } ?? false
@@ -40,4 +40,9 @@ extension InstallationFinder {
     K3sConfiguration(arguments: .present(options), files: .absent, environment: .absent).flag(.withNodeID).value
       ?? false
   }
+}
+
+extension ConfigurationFiles {
+  /// Ours.
+  fileprivate var nodeIDDropIn: String { "\(dropIns)/\(NodeIDDropIn.name)" }
 }

@@ -84,24 +84,15 @@ private struct Rogue {
   }
 
   private static func setting(for misdeed: Misdeed) -> Setting {
-    var setting = Setting(seed: 1)
+    var setting = Setting.plain(misdeed.isInObserveMode ? .observe : .enforce)
     setting.hasServerRole = [
       .restartControlPlane, .renameControlPlane, .deleteInObserveMode, .replaceInHoldOff, .replaceTheDead,
       .replaceElsewhere, .makeForAnother, .deleteUnseen, .tellOfNoJoin, .tellJoinTwice,
     ].contains(misdeed)
-    setting.mode = misdeed.isInObserveMode ? .observe : .enforce
-    setting.distribution = .k3s
-    setting.server = .v1_34_2
-    setting.agent = .v1_34_2
-    setting.starter = .notify
-    setting.log = .journal
-    setting.join = .token
-    setting.isEphemeral = false
     setting.escrow = misdeed == .provisionUnasked ? .file : .credential
     setting.probe = misdeed == .probeUnasked ? .never : .whenRefused
     setting.refused = misdeed == .restartUnasked ? nil : .restartAgent
     setting.hasAlerts = misdeed != .alertUnasked
-    setting.hasCredential = false
     return setting
   }
 

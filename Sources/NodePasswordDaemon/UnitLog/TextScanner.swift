@@ -38,6 +38,23 @@ struct TextScanner {
     return digits
   }
 
+  // MARK: Addresses
+
+  mutating func takePort() -> Bool {
+    guard let digits = takeDigits(1...5), digits.first != UInt8(ascii: "0") else { return false }
+    return digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) } <= 65_535
+  }
+
+  static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+      || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
+  }
+
+  static func isHexDigit(_ byte: UInt8) -> Bool {
+    UInt8(ascii: "a")...UInt8(ascii: "f") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "F") ~= byte
+      || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
+  }
+
   // MARK: Paths
 
   /// No white space, quote, colon or backslash: a data directory with one of these in its name is rarer than somebody who
