@@ -78,12 +78,16 @@ rbac-files: build ## Write config/kubernetes anew from the program that prints i
 	  $(BIN)/nodepassd install-rbac --print --only $$part >config/kubernetes/$$part.yaml; done
 
 .PHONY: demo
-demo: build ## Watch a node lose its password in many ways and come back (SCENE=losses, credential)
+demo: build ## Watch a node lose its password in many ways and come back (SCENE=losses, credential; reprovision is no part of all)
 	$(BIN)/nodepassd-demo demo --scene $(SCENE)
 
 .PHONY: sim
 sim: build ## Replay one simulated life with its trace: make sim SEED=n
 	$(BIN)/nodepassd-demo sim --seed $(SEED) --trace
+
+.PHONY: fleet
+fleet: build ## Replay one simulated cluster with its trace: make fleet SEED=n
+	$(BIN)/nodepassd-demo sim --fleet --seed $(SEED) --trace
 
 .PHONY: system-test
 system-test: build ## Boot a real systemd in a container and test the installed service (root; Debian)

@@ -104,9 +104,9 @@ package final class BootRestore: Sendable {
     switch command {
     case .readPolicy: policyLoader.load { self.policyRead($0) }
     case .loadActs: ports.acts.load { self.actsLoaded($0) }
-    case .observe(let pass, .machine, let installation):
+    case .observe(let pass, .machine, let installation, _):
       observer.observe(.machine, installation) { self.send(.observed(pass, Self.narrowed($0))) }
-    case .count(let pass, let step, let act) where isRestoreUnderWay: count(act, pass, step)
+    case .count(let pass, let step, let act, _, _) where isRestoreUnderWay: count(act, pass, step)
     case .perform(let pass, let step, let action, let installation) where action.mayBeDoneAtBoot:
       executor.perform(action, installation, Permit(), telling: { self.tell($0) }) {
         self.send(.performed(pass, step: step, $0))
@@ -139,7 +139,7 @@ package final class BootRestore: Sendable {
 
   private func count(_ act: Act, _ pass: PassID, _ step: Int) {
     guard isAlone else { return glance() }
-    ports.acts.append(act) { self.send(.counted(pass, step: step, $0.obstacle)) }
+    ports.acts.append(act) { self.send(.counted(pass, step: step, $0.obstacle.map { .failed($0) } ?? .counted)) }
   }
 
   /// Of all that the state machine has to say, what it says about a missing file.

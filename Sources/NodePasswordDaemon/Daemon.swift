@@ -8,6 +8,7 @@ package final class Daemon: Sendable {
   private let executor: Executor
   private let keeper: EscrowKeeper
   private let policyLoader: PolicyLoader
+  private let ledger: LedgerKeeper
   private let reconciler: Mutex<Reconciler>
   /// Of the acts under way: at most one a subject.
   private let permits = Mutex<[PassID: Permit]>([:])
@@ -19,6 +20,7 @@ package final class Daemon: Sendable {
     observer = Observer(ports: ports, verifier: verifier, keeper: keeper)
     executor = Executor(ports: ports, verifier: verifier, keeper: keeper)
     policyLoader = PolicyLoader(source: ports.policies)
+    ledger = LedgerKeeper(store: ports.ledger) { ports.scheduler.now() }
     reconciler = Mutex(Reconciler(configuration: configuration))
   }
 
@@ -44,10 +46,10 @@ package final class Daemon: Sendable {
     switch command {
     case .readPolicy: policyLoader.load { self.send(.policyRead($0)) }
     case .loadActs: ports.acts.load { self.send(.actsLoaded(Observed($0))) }
-    case .observe(let pass, let subject, let installation):
-      observer.observe(subject, installation) { self.send(.observed(pass, $0)) }
-    case .count(let pass, let step, let act):
-      ports.acts.append(act) { self.send(.counted(pass, step: step, $0.obstacle)) }
+    case .loadMark: ports.marks.load { self.send(.markLoaded($0.observed())) }
+    case .observe(let pass, let subject, let installation, let inquiry):
+      observer.observe(subject, installation, inquiry) { self.send(.observed(pass, $0)) }
+    case .count(let pass, let step, let act, let entry, let limits): count(pass, step, act, entry, limits)
     case .perform(let pass, let step, let action, let installation):
       let permit = Permit()
       permits.withLock { $0[pass] = permit }
@@ -56,7 +58,9 @@ package final class Daemon: Sendable {
         self.send(.performed(pass, step: step, outcome))
       }
     case .withdraw(let pass): permits.withLock { $0[pass] }?.withdraw()
-    case .close(let act): ports.acts.append(act) { _ in }
+    case .close(let act, let entry, let limits): close(act, entry, limits)
+    case .saveMark, .makeLedger, .distrustLedger, .shareJoins, .enrol, .watchCluster, .announce, .dropReserve:
+      carryOutInCluster(command)
     case .record(let record): ports.journal.send(record)
     case .alert(let record, let template):
       ports.alerts.raise(record, template: template) { self.send(.alertEnded(record, $0.obstacle)) }
@@ -71,6 +75,57 @@ package final class Daemon: Sendable {
     case .watchSecret(let name): watchSecret(name)
     case .exit(let status): ports.exit(status)
     }
+  }
+
+  // MARK: Acts
+
+  /// In the ledger first, where all servers see it, then durably here: what is not in both is not done (law L4).
+  private func count(_ pass: PassID, _ step: Int, _ act: Act, _ entry: Ledger.Act?, _ limits: Limits) {
+    let append: @Sendable () -> Void = {
+      self.ports.acts.append(act) { answer in
+        self.send(.counted(pass, step: step, answer.obstacle.map { .failed($0) } ?? .counted))
+      }
+    }
+    guard let entry else { return append() }
+    ledger.begin(entry, limits) { counting, reading in
+      if let reading { self.send(.ledgerSeen(.present(reading))) }
+      guard counting == .counted else { return self.send(.counted(pass, step: step, counting)) }
+      append()
+    }
+  }
+
+  private func close(_ act: Act, _ entry: Ledger.Act?, _ limits: Limits) {
+    ports.acts.append(act) { _ in }
+    if let entry { ledger.end(entry, limits) { self.noteLedger($0) } }
+  }
+
+  private func noteLedger(_ change: LedgerChange) {
+    if let reading = change.reading { send(.ledgerSeen(.present(reading))) }
+  }
+
+  // MARK: Cluster
+
+  private func carryOutInCluster(_ command: Command) {
+    switch command {
+    case .saveMark(let mark):
+      ledger.noteSequence(mark.sequence)
+      ports.marks.save(mark) { answer in
+        if let obstacle = answer.obstacle { self.send(.noted(Record(.obstructed, obstacle.fields(of: .cluster)))) }
+      }
+    case .makeLedger: ledger.makeIfMissing { self.noteLedger($0) }
+    case .distrustLedger: ledger.distrust { self.noteLedger($0) }
+    case .shareJoins(let joins): ledger.note(joins) { self.noteLedger($0) }
+    case .enrol(let matches): ledger.noteMatches(matches) { self.noteLedger($0) }
+    case .watchCluster(let distribution): watchCluster(distribution)
+    case .announce(let event): ports.events.post(event) { _ in }
+    case .dropReserve(let name): ports.reserve.drop(name) { _ in }
+    default: break
+    }
+  }
+
+  private func watchCluster(_ distribution: Distribution?) {
+    guard let distribution else { return ports.clusterWatch.stop() }
+    ports.clusterWatch.start(distribution) { self.wake($0, $1) }
   }
 
   private func setTimer(_ moment: Moment?) {

@@ -1,15 +1,27 @@
 import NodePasswordCore
 
 /// Where whoever carries out an act says what it has to tell besides its outcome.
-typealias Tell = @Sendable (Record) -> Void
+package typealias Tell = @Sendable (Record) -> Void
 
 /// Does what a plan says, precondition by precondition, and decides nothing.
-struct Executor: Sendable {
-  let ports: Ports
-  let verifier: HashVerifier
-  let keeper: EscrowKeeper
+package struct Executor: Sendable {
+  private let ports: Ports
+  private let verifier: HashVerifier
+  private let keeper: EscrowKeeper
 
-  func perform(
+  init(ports: Ports, verifier: HashVerifier, keeper: EscrowKeeper) {
+    self.ports = ports
+    self.verifier = verifier
+    self.keeper = keeper
+  }
+
+  /// By itself, without a daemon.
+  package init(ports: Ports) {
+    self.init(
+      ports: ports, verifier: HashVerifier(derivation: ports.derivation), keeper: EscrowKeeper(store: ports.escrow))
+  }
+
+  package func perform(
     _ action: Action, _ installation: Installation, _ permit: Permit, telling tell: @escaping Tell,
     _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
@@ -33,6 +45,8 @@ struct Executor: Sendable {
     case .replaceSecret(let replacement):
       SecretReplacer(ports: ports, verifier: verifier, keeper: keeper, permit: permit)
         .replace(replacement, installation, completion)
+    case .resetSecret(let reset): SecretResetter(ports: ports, permit: permit).reset(reset, completion)
+    case .putBackSecret(let putBack): SecretResetter(ports: ports, permit: permit).putBack(putBack, completion)
     case .sealSecret(let identity): seal(identity, completion)
     }
   }

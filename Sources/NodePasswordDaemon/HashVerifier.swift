@@ -6,13 +6,15 @@ package enum PasswordIdentity: Hashable, Sendable {
   case file(FileIdentity)
   /// The escrow's accepted password; another number for another escrow.
   case escrow(UInt64)
+  /// What follows from the fleet key, which is read once a run, for this node and generation.
+  case derived(NodeName, Int)
 }
 
 /// Holds passwords against stored hashes. A verdict is never computed twice for the same Secret, version and password,
 /// and two who ask at once share one computation: each costs 0.1 s and 32 MiB.
 package final class HashVerifier: Sendable {
-  /// Verdicts kept; the oldest goes first.
-  package static let limit = 64
+  /// Verdicts kept; the oldest goes first. Enough for all Nodes that are looked at side by side, three generations each.
+  package static let limit = 4096
 
   private struct Key: Hashable {
     var uid: String

@@ -19,11 +19,18 @@ package struct Observer: Sendable {
   }
 
   package func observe(
-    _ subject: Subject, _ installation: Installation?, _ completion: @escaping @Sendable (Observation) -> Void
+    _ subject: Subject, _ installation: Installation?, _ inquiry: Inquiry = Inquiry(),
+    _ completion: @escaping @Sendable (Observation) -> Void
   ) {
     switch subject {
     case .machine: observeMachine { completion(.machine($0)) }
-    case .node(let name): observeNode(name, installation) { completion(.node($0)) }
+    case .node(let name):
+      if let installation, installation.owns(name) {
+        observeNode(name, installation) { completion(.node($0)) }
+      } else {
+        ClusterObserver(ports: ports, verifier: verifier).observe(name, installation, inquiry) { completion(.node($0)) }
+      }
+    case .cluster: ClusterObserver(ports: ports, verifier: verifier).observe { completion(.cluster($0)) }
     }
   }
 
@@ -85,7 +92,7 @@ package struct Observer: Sendable {
   }
 
   /// Why the unit's lines are not in the journal. `nil`: they are.
-  private static func journalObstacle(_ unit: String, _ installation: Installation) -> Obstacle? {
+  static func journalObstacle(_ unit: String, _ installation: Installation) -> Obstacle? {
     if case .present(true) = installation.logsToJournal { return nil }
     return installation.logsToJournal.obstacle
       ?? Obstacle(.notConfigured, at: unit, "it does not log to the journal")
@@ -177,16 +184,10 @@ package struct Observer: Sendable {
   }
 
   private func observeNode(
-    _ name: NodeName, _ installation: Installation?, _ completion: @escaping @Sendable (NodeObservation) -> Void
+    _ name: NodeName, _ installation: Installation, _ completion: @escaping @Sendable (NodeObservation) -> Void
   ) {
-    guard let installation else {
-      let obstacle = Obstacle(.notConfigured, at: "node/\(name)", "no K3s or RKE2 is installed here")
-      return completion(
-        NodeObservation(
-          secret: .unknown(obstacle), node: .unknown(obstacle), lease: .unknown(obstacle), file: .unknown(obstacle),
-          fileComparison: .nothingToCompare, fileVerdict: .unknown(obstacle), escrowVerdict: .unknown(obstacle)))
-    }
     readRemote(name, installation) { remote in
+      if let identity = remote.secret.value?.identity { ports.clusterWatch.noteInspected(identity) }
       ports.passwordFiles.locate(installation)
       readLocal(installation) { local in
         judge(remote, local, installation, completion)
@@ -219,7 +220,7 @@ package struct Observer: Sendable {
       let finish: @Sendable (Observed<Verdict>) -> Void = { escrowVerdict in
         completion(
           NodeObservation(
-            secret: remote.secret.map(Self.facts), node: remote.node, lease: remote.lease,
+            secret: remote.secret.map(\.facts), node: remote.node, lease: remote.lease,
             file: local.file.map(\.identity), fileComparison: comparison, fileVerdict: fileVerdict,
             escrowVerdict: escrowVerdict, escrowObstacle: local.escrow.obstacle))
       }
@@ -243,17 +244,25 @@ package struct Observer: Sendable {
     }
   }
 
-  private static func facts(of secret: SecretReading) -> SecretFacts {
+}
+
+extension SecretReading {
+  /// Without the hash.
+  var facts: SecretFacts {
     SecretFacts(
-      identity: secret.identity, type: secret.type, isImmutable: secret.isImmutable,
-      isBeingDeleted: secret.isBeingDeleted, hash: hashState(of: secret))
+      identity: identity, type: type, isImmutable: isImmutable, isBeingDeleted: isBeingDeleted, hash: hashState)
   }
 
-  private static func hashState(of secret: SecretReading) -> SecretFacts.HashState {
-    guard let hash = secret.hash else { return .missing }
+  private var hashState: SecretFacts.HashState {
+    guard let hash else { return .missing }
     switch PasswordHash.parse(hash) {
     case .success: return .wellFormed
     case .failure(let fault): return .malformed("\(fault)")
     }
   }
+}
+
+extension Installation {
+  /// The agent here goes by this name.
+  func owns(_ name: NodeName) -> Bool { hasAgentRole && effectiveName == .present(name) }
 }

@@ -32,15 +32,40 @@ struct SecretReplacer: Sendable {
     }
   }
 
-  /// The password that file and escrow agree on, from the very file that was verified.
   private func readPassword(
     _ replacement: Action.SecretReplacement, _ installation: Installation,
+    _ completion: @escaping @Sendable (Result<NodePassword, Halt>) -> Void
+  ) {
+    switch replacement.source {
+    case .ownFile(let file): readOwn(file, replacement, installation, completion)
+    case .derived(let generation): derive(generation, for: replacement.node, completion)
+    }
+  }
+
+  /// Of another node: what follows from the fleet key (design 7).
+  private func derive(
+    _ generation: Int, for node: NodeName, _ completion: @escaping @Sendable (Result<NodePassword, Halt>) -> Void
+  ) {
+    ports.fleetKey.password(of: node, generation: generation) { answer in
+      switch answer.observed() {
+      case .present(let password): completion(.success(password))
+      case .absent:
+        let obstacle = Obstacle(.notConfigured, at: "the fleet key", "this server has none any more")
+        completion(.failure(Halt(outcome: .refused(obstacle))))
+      case .unknown(let obstacle): completion(.failure(Halt(outcome: .refused(obstacle))))
+      }
+    }
+  }
+
+  /// The password that file and escrow agree on, from the very file that was verified.
+  private func readOwn(
+    _ identity: FileIdentity, _ replacement: Action.SecretReplacement, _ installation: Installation,
     _ completion: @escaping @Sendable (Result<NodePassword, Halt>) -> Void
   ) {
     ports.passwordFiles.read(.node) { answer in
       let file = answer.observed()
       if let obstacle = file.obstacle { return completion(.failure(Halt(outcome: .refused(obstacle)))) }
-      guard let reading = file.value, reading.identity == replacement.file, let password = reading.password else {
+      guard let reading = file.value, reading.identity == identity, let password = reading.password else {
         return completion(.failure(Halt(outcome: .surprised("the password file is another by now"))))
       }
       keeper.load { escrow in
@@ -69,16 +94,26 @@ struct SecretReplacer: Sendable {
       case .failure(let obstacle): completion(.refused(obstacle))
       case .success(.created): completion(.surprised("the Secret is gone"))
       case .success(.alreadyExists):
-        // From the delete on there is no way back: the name must not stay free.
-        guard permit.stands else { return completion(Self.withdrawn) }
-        ports.secrets.delete(old, dryRun: false) { answer in
-          switch answer {
-          case .failure(let obstacle): completion(.failed(obstacle))
-          case .success(.notFound): completion(.surprised("the Secret is gone"))
-          case .success(.conflict(let words)): completion(.surprised(words))
-          case .success(.deleted): create(draft, password, completion)
-          }
+        guard let pulse = replacement.pulse else { return delete(old, draft, password, completion) }
+        LifeCheck(nodes: ports.nodes).look(at: replacement.node, expecting: pulse) { objection in
+          if let objection { completion(objection) } else { delete(old, draft, password, completion) }
         }
+      }
+    }
+  }
+
+  /// From here on there is no way back: the name must not stay free.
+  private func delete(
+    _ old: SecretIdentity, _ draft: SecretDraft, _ password: NodePassword,
+    _ completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    guard permit.stands else { return completion(Self.withdrawn) }
+    ports.secrets.delete(old, dryRun: false) { answer in
+      switch answer {
+      case .failure(let obstacle): completion(.failed(obstacle))
+      case .success(.notFound): completion(.surprised("the Secret is gone"))
+      case .success(.conflict(let words)): completion(.surprised(words))
+      case .success(.deleted): create(draft, password, completion)
       }
     }
   }

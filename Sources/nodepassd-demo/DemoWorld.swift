@@ -27,6 +27,8 @@ final class DemoWorld {
     var credential: String?
     /// For the daemon, `NAME=value`.
     var environment: [String] = []
+    /// The server has a unit, whose lines stand in a journal below the root.
+    var hasServerJournal = false
   }
 
   init(_ setting: Setting = Setting()) throws {
@@ -35,7 +37,7 @@ final class DemoWorld {
     self.setting = setting
     name = node
     try Self.bring(setting.credential, root)
-    let server = try StandIn.start()
+    let server = try Self.startServer(root, setting)
     standIn = server
     if setting.hasServerRole { try server.writeKubeconfig(to: root + "/etc/rancher/k3s/k3s.yaml") }
     let address = MachineAddress.first
@@ -53,6 +55,15 @@ final class DemoWorld {
     heartbeat.schedule(deadline: .now() + 10, repeating: 10)
     heartbeat.activate()
     daemon = try Self.start("run", root, setting)
+  }
+
+  /// A server whose unit is read takes the address that an agent says it asks from: on loopback all would have one.
+  private static func startServer(_ root: String, _ setting: Setting) throws -> StandIn {
+    guard setting.hasServerJournal else { return try StandIn.start() }
+    let journal = try DemoJournal(root: root)
+    var configuration = StandIn.Configuration { journal.write($0) }
+    configuration.takesPeerFromHeader = true
+    return try StandIn.start(configuration)
   }
 
   private static func start(_ verb: String, _ root: String, _ setting: Setting) throws -> DaemonProcess {
@@ -88,6 +99,7 @@ final class DemoWorld {
       try DemoFiles.makeDirectories(root + directory)
     }
     if setting.hasServerRole { try DemoFiles.makeDirectories(root + "/var/lib/rancher/k3s/server/cred") }
+    if setting.hasServerJournal { try DemoJournal.furnish(root) }
     if let policy = setting.policy {
       try DemoFiles.write(policy, to: root + "/etc/nodepassd/policy.yaml", mode: 0o644)
     }
@@ -143,10 +155,17 @@ final class DemoWorld {
     var hash: String
   }
 
-  var secretPath: String { "/api/v1/namespaces/kube-system/secrets/\(Distribution.k3s.secretName(of: name))" }
+  static func secretPath(of name: NodeName) -> String {
+    "/api/v1/namespaces/kube-system/secrets/\(Distribution.k3s.secretName(of: name))"
+  }
 
-  var secret: SecretMark? {
-    let answer = standIn.withModel { [secretPath] in $0.handle(APIRequest("GET", secretPath), at: DemoClock.wall) }
+  var secretPath: String { Self.secretPath(of: name) }
+
+  var secret: SecretMark? { secret(of: name) }
+
+  func secret(of name: NodeName) -> SecretMark? {
+    let path = Self.secretPath(of: name)
+    let answer = standIn.withModel { $0.handle(APIRequest("GET", path), at: DemoClock.wall) }
     guard let object = answer.json, let uid = object.at("metadata", "uid")?.text,
       let hash = object.at("data", "hash")?.text
     else { return nil }

@@ -1,5 +1,8 @@
 import ArgumentParser
+import NodePasswordCore
 import NodePasswordSimulator
+
+extension Safeguard: ExpressibleByArgument {}
 
 struct Sim: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -16,8 +19,13 @@ struct Sim: ParsableCommand {
   var keepGoing = false
   @Flag(help: "Count what was recorded and done in all of them.")
   var tally = false
+  @Option(help: ArgumentHelp("In the cluster: the daemons do without this safeguard.", valueName: "safeguard"))
+  var lacking: Safeguard?
+  @Flag(help: "The life of a cluster: three servers, their daemons, and up to 50 nodes.")
+  var fleet = false
 
   func run() throws {
+    if fleet { return try runFleets() }
     var failures = 0
     var counts: [String: Int] = [:]
     for seed in seed..<(seed + count) {
@@ -40,6 +48,31 @@ struct Sim: ParsableCommand {
       failures += result.violations.isEmpty ? 0 : 1
     }
     for (word, count) in counts.sorted(by: { $0.key < $1.key }) { DemoOutput.write("\(count)\t\(word)\n") }
+    if count > 1 { DemoOutput.write("\(count - UInt64(failures)) passed, \(failures) failed\n") }
+    if failures > 0 { throw ExitCode.failure }
+  }
+
+  private func runFleets() throws {
+    var failures = 0
+    var counts: [String: Int] = [:]
+    for seed in seed..<(seed + count) {
+      var options = FleetOptions(seed: seed)
+      options.keepsTrace = trace
+      options.keepsGoing = keepGoing
+      if let lacking { options.lacking = [lacking] }
+      let result = FleetSimulation.run(options)
+      if trace { DemoOutput.write(result.trace.joined(separator: "\n") + "\n") }
+      if count == 1 || !result.violations.isEmpty {
+        let laws = result.violations.isEmpty ? "all laws kept" : result.violations.joined(separator: "; ")
+        DemoOutput.write(
+          "seed \(seed) (\(options.setting.summary)): \(laws); \(result.refusals) joins refused, "
+            + "\(result.keptOut) kept out at the end\n")
+      }
+      for (kind, count) in result.records { counts["record \(kind.rawValue)", default: 0] += count }
+      for (act, count) in result.acts { counts["act \(act)", default: 0] += count }
+      failures += result.violations.isEmpty ? 0 : 1
+    }
+    if tally { for (word, count) in counts.sorted(by: { $0.key < $1.key }) { DemoOutput.write("\(count)\t\(word)\n") } }
     if count > 1 { DemoOutput.write("\(count - UInt64(failures)) passed, \(failures) failed\n") }
     if failures > 0 { throw ExitCode.failure }
   }

@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
+import NodePasswordSimulator
 
 /// One HTTPS request at a time, each on a connection of its own, as a K3s agent makes them while it joins.
 struct SupervisorClient: Sendable {
@@ -12,6 +13,8 @@ struct SupervisorClient: Sendable {
 
   let port: Int
   let trustedCertificate: String
+  /// Where the server is to believe that this comes from, `address:port`; a stand-in that takes it from a header does.
+  var peer: String?
 
   private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   private static let patience = TimeAmount.seconds(10)
@@ -50,6 +53,7 @@ struct SupervisorClient: Sendable {
     head.headers.add(name: "Host", value: "127.0.0.1:\(port)")
     head.headers.add(name: "Connection", value: "close")
     head.headers.add(name: "Content-Length", value: String(body.utf8.count))
+    if let peer { head.headers.add(name: StandIn.peerHeader, value: peer) }
     for (name, value) in headers { head.headers.add(name: name, value: value) }
     channel.write(HTTPClientRequestPart.head(head), promise: nil)
     channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(string: body))), promise: nil)

@@ -15,7 +15,7 @@ struct Explain: ParsableCommand {
       Exit status: 0 in sync, 1 being handled, 2 needs a person, 3 unknown, 77 not permitted, 78 broken policy.
       """)
 
-  @Argument(help: "This machine's node name; may be left out. Another's is refused.")
+  @Argument(help: "Another node, on a server. Left out: this machine.")
   var node: String?
   @Option(help: ArgumentHelp("The kubeconfig to ask the API with (default: the server's own).", valueName: "file"))
   var kubeconfig: String?
@@ -30,28 +30,30 @@ struct Explain: ParsableCommand {
   func run() throws {
     let wiring = Wiring(root: root.root, kubeconfig: kubeconfig, log: .stderr)
     defer { wiring.shutDown() }
-    let answer = try Inquiry(wiring: wiring, paths: Paths(root: root.root)).answer()
-    try checkNode(answer)
+    let asker = Asker(wiring: wiring, paths: Paths(root: root.root))
+    var answer = try asker.answer()
+    if let other = try otherNode(answer) { answer = try asker.answer(about: other, answer) }
     Renderer.render(answer, as: format.output)
     if answer.isForbidden { throw ExitCode(ExitStatus.notPermitted) }
     throw ExitCode(answer.verdict.exitCode)
   }
 
-  /// An answer about this machine is none about another.
-  private func checkNode(_ answer: ExplainAnswer) throws {
-    guard let node = node.flatMap({ NodeName($0) }) else { return }
+  /// An answer about this machine is none about another, and of others only a server knows.
+  private func otherNode(_ answer: ExplainAnswer) throws -> NodeName? {
+    guard let node = node.flatMap({ NodeName($0) }) else { return nil }
+    if answer.node == node.rawValue { return nil }
+    if answer.installation?.hasServerRole == true { return node }
     guard let own = answer.node else {
       Console.complain("Whether “\(node)” is this machine's node cannot be told: its own name is not known")
       throw ExitCode(StatusReport.Verdict.unknown.exitCode)
     }
-    guard own != node.rawValue else { return }
-    Console.complain("“\(node)” is not this machine's node (\(own)); run explain on that machine")
+    Console.complain("“\(node)” is not this machine's node (\(own)); run explain on that machine, or on a server")
     throw ExitCode(StatusReport.Verdict.unknown.exitCode)
   }
 }
 
 /// Looks once and runs the planner, as the daemon would.
-private struct Inquiry {
+private struct Asker {
   let wiring: Wiring
   let paths: Paths
 
@@ -59,7 +61,7 @@ private struct Inquiry {
     let policy = try PolicyInForce.load(wiring.ports.policies, for: "explaining")
     let observer = Observer(ports: wiring.ports)
     followAgent()
-    let machine = Await.value { observer.observe(.machine, nil, $0) }
+    let machine = Await.value { observer.observe(.machine, nil, Inquiry(), $0) }
     guard case .machine(let seen) = machine else { throw ExitCode(StatusReport.Verdict.unknown.exitCode) }
     let installation = seen.installation.value
     var circumstances = circumstances(policy, installation)
@@ -68,7 +70,7 @@ private struct Inquiry {
     var nodeExplanation: Explanation?
     var rights: RightsReport?
     if let installation, installation.hasServerRole, let name = installation.effectiveName.value {
-      let look = Await.value { observer.observe(.node(name), installation, $0) }
+      let look = Await.value { observer.observe(.node(name), installation, Inquiry(), $0) }
       if case .node(let found) = look {
         circumstances.verdicts = found
         circumstances.node = settled(found, circumstances.now.monotonic)
@@ -81,13 +83,73 @@ private struct Inquiry {
     if let nodeExplanation { explanations.append(nodeExplanation) }
     return ExplainAnswer(
       node: installation?.effectiveName.value?.rawValue, mode: policy.mode, explanations: explanations, rights: rights,
-      isForbidden: seen.passwordFile.obstacle?.kind == .permissionDenied)
+      installation: installation, isForbidden: seen.passwordFile.obstacle?.kind == .permissionDenied)
+  }
+
+  // MARK: Another node
+
+  /// One look cannot tell whether a Node is alive: what the running daemon has concluded stands beside the facts.
+  func answer(about other: NodeName, _ own: ExplainAnswer) throws -> ExplainAnswer {
+    let policy = try PolicyInForce.load(wiring.ports.policies, for: "explaining")
+    guard let installation = own.installation else { return own }
+    var circumstances = circumstances(policy, installation)
+    let seen = look(at: other, installation, generations(to: other, circumstances))
+    _ = circumstances.node.note(seen, at: circumstances.now.monotonic)
+    circumstances.other = otherNode(other, seen, circumstances, installation)
+    var explanation = Explanation.explain(.node(other), .node(seen), circumstances)
+    explanation.facts.append(Explanation.Fact("the daemon says", conclusion(of: other)))
+    return ExplainAnswer(
+      node: other.rawValue, mode: policy.mode, explanations: [explanation], rights: nil, installation: installation,
+      isForbidden: own.isForbidden)
+  }
+
+  /// Twice, where it has to be asked who holds the one address that is refused.
+  private func look(at other: NodeName, _ installation: Installation, _ generations: [Int]) -> NodeObservation {
+    let observer = Observer(ports: wiring.ports)
+    func look(_ inquiry: Inquiry) -> NodeObservation? {
+      let found = Await.value { observer.observe(.node(other), installation, inquiry, $0) }
+      return if case .node(let seen) = found { seen } else { nil }
+    }
+    guard let first = look(Inquiry(generations: generations)) else {
+      preconditionFailure("a look at a node is about a node")
+    }
+    guard let peers = first.join.value?.peers, peers.count == 1 else { return first }
+    return look(Inquiry(holdersOf: peers[0].address, generations: generations)) ?? first
+  }
+
+  /// Of the derived password, where this command was given the fleet key, too.
+  private func generations(to other: NodeName, _ circumstances: Circumstances) -> [Int] {
+    guard circumstances.policy.escrow == .derived else { return [] }
+    return DerivedMatch.recognised(beside: circumstances.ledger.value?.enrolled[other])
+  }
+
+  private func otherNode(
+    _ name: NodeName, _ seen: NodeObservation, _ circumstances: Circumstances, _ installation: Installation
+  ) -> OtherNode {
+    let now = circumstances.now.wall
+    var other = OtherNode(name: name, distribution: installation.distribution)
+    other.peers = Set(seen.join.value?.peers.map(\.address) ?? [])
+    other.hasMorePeers = seen.join.value?.hasMorePeers ?? false
+    if let ledger = circumstances.ledger.value {
+      other.peers.formUnion(ledger.recentPeers(of: name, at: now).map(\.address))
+      other.approval = ledger.approvals.last { $0.node == name && $0.isGood(at: now) }
+      if circumstances.policy.escrow == .derived { other.enrolled = ledger.enrolled[name] }
+    }
+    return other
+  }
+
+  private func conclusion(of other: NodeName) -> String {
+    guard let report = liveReport() else { return "nothing: nodepassd does not run here" }
+    guard let entry = report.subjects.first(where: { $0.subject == Subject.node(other).description }) else {
+      return "nothing is wrong with it that it knows of"
+    }
+    return entry.findings.map { "\($0.drift.rawValue) -> \($0.decision): \($0.reason)" }.joined(separator: "; ")
   }
 
   /// Refusals are read from the agent's journal, as far back as they still matter.
   private func followAgent() {
     let found = Await.value { wiring.ports.machine.installation($0) }.observed().value
-    guard let found, found.hasAgentRole, found.logsToJournal == .present(true) else { return }
+    guard let found, found.hasAgentRole || found.hasServerRole, found.logsToJournal == .present(true) else { return }
     wiring.ports.agentJournal.follow(found.unit, withJoins: found.hasServerRole) {}
   }
 
@@ -101,6 +163,9 @@ private struct Inquiry {
       }
     var circumstances = Circumstances(policy: policy, history: history, holdOffUntil: now.monotonic, now: now)
     circumstances.installation = installation
+    if installation?.hasServerRole == true {
+      circumstances.ledger = Await.value { wiring.ports.ledger.read($0) }.observed().map(\.ledger)
+    }
     takeOverPauses(&circumstances)
     return circumstances
   }
@@ -154,6 +219,8 @@ private struct ExplainAnswer: Answer {
   var explanations: [Explanation]
   /// On a server: what the API lets us do.
   var rights: RightsReport?
+  /// Not told: it is what the next question is asked with.
+  var installation: Installation?
   var isForbidden: Bool
 
   var verdict: StatusReport.Verdict {

@@ -22,7 +22,8 @@ struct NodePassD: ParsableCommand {
       """,
     version: BuildVersion.text,
     subcommands: [
-      Run.self, Status.self, Explain.self, Check.self, Probe.self, Escrow.self, Derive.self, Reload.self, Restore.self,
+      Run.self, Status.self, Explain.self, Check.self, Approve.self, Probe.self, Escrow.self, Derive.self, Reload.self,
+      Restore.self,
       InstallRBAC.self, GenerateUnits.self,
     ])
 }

@@ -43,7 +43,7 @@ private struct StatusAnswer: Answer {
       let state = isRunning ? "nodepassd runs, but has published nothing yet" : "nodepassd does not run"
       return ["\(state): \(problem ?? "no status")"] + (isRunning ? [] : [Self.startAdvice])
     }
-    return head(report) + subjects(report) + joins(report) + conditions(report)
+    return head(report) + subjects(report) + batch(report) + joins(report) + conditions(report)
   }
 
   private static let startAdvice = "  start it:  systemctl start nodepassd"
@@ -72,6 +72,14 @@ private struct StatusAnswer: Answer {
             + (finding.rule.map { " [rule \($0)]" } ?? "")
         }
     }
+  }
+
+  private func batch(_ report: StatusReport) -> [String] {
+    guard let batch = report.batch else { return [] }
+    return [
+      "  batch \(batch.id): \(batch.members.count) held as one; once you know why: nodepassd approve --batch \(batch.id)"
+    ] + batch.members.prefix(Self.joinLimit).map { "    \($0.node)" }
+      + (batch.members.count > Self.joinLimit ? ["    and \(batch.members.count - Self.joinLimit) more"] : [])
   }
 
   /// The newest: the others are in the JSON.

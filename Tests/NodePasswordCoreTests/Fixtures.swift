@@ -48,14 +48,18 @@ enum Fixture {
       fileVerdict: .present(.matches), escrowVerdict: .present(.matches))
   }
 
+  /// Made long ago, so that its budgets are free.
+  static let ledger = LedgerReading(ledger: Ledger(madeAt: WallTime(seconds: 0)), version: "1")
+
   /// Long after the start: settled, hold-off over, heartbeat just seen.
   static func circumstances(server: Bool = false, policy: Policy = Policy()) -> Circumstances {
     var circumstances = Circumstances(
       policy: policy, history: ActHistory(), holdOffUntil: Moment(nanoseconds: 0), now: now)
     circumstances.installation = installation(server: server)
     circumstances.machine.file = Sighting(identity: file, since: Moment(nanoseconds: 0))
-    circumstances.node.leaseVersion = "101"
-    circumstances.node.leaseChangedAt = start
+    circumstances.ledger = .present(ledger.ledger)
+    circumstances.node.pulse = "101"
+    circumstances.node.pulseChangedAt = start
     return circumstances
   }
 

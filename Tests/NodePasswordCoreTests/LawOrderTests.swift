@@ -13,7 +13,7 @@ import Testing
   private func restored() throws -> (Bench, PassID) {
     var bench = try Bench(after: missing)
     let (pass, step, _) = try #require(bench.counted.first)
-    bench.send(.counted(pass, step: step, nil))
+    bench.send(.counted(pass, step: step, .counted))
     bench.send(.performed(pass, step: step, .done))
     let look = try #require(bench.look(.machine))
     bench.commands = []
@@ -39,7 +39,7 @@ import Testing
     var observing = Policy()
     observing.mode = .observe
     bench.send(.policyRead(.accepted(observing, origin: "test")))
-    bench.send(.counted(pass, step: step, nil))
+    bench.send(.counted(pass, step: step, .counted))
     #expect(bench.performed.isEmpty, "L9")
   }
 
@@ -48,7 +48,7 @@ import Testing
     let (pass, step, _) = try #require(bench.counted.first)
     bench.reconciler.forgetInstallation()
     bench.commands = []
-    bench.send(.counted(pass, step: step, nil))
+    bench.send(.counted(pass, step: step, .counted))
     #expect(bench.performed.isEmpty)
     #expect(bench.look(.machine) != nil, "it looks again instead of waiting for a deadline")
   }
@@ -59,7 +59,7 @@ import Testing
     for _ in 0..<50 {
       guard let (pass, step, _) = bench.counted.last else { break }
       bench.commands = []
-      bench.send(.counted(pass, step: step, nil))
+      bench.send(.counted(pass, step: step, .counted))
       bench.send(.performed(pass, step: step, .surprised("again")))
       guard let look = bench.look(.machine) else { break }
       looks += 1

@@ -93,7 +93,8 @@ import Testing
           }
         case .removeStrayFile: #expect(usable, "a stray file stays where there is no accepted escrow")
         case .tightenPasswordFile: #expect(state.observation.passwordFile.value?.isExposed == true)
-        case .removePasswordFile, .acceptIntoEscrow, .replaceSecret, .sealSecret, .putBackDisplaced, .restartAgent,
+        case .removePasswordFile, .acceptIntoEscrow, .replaceSecret, .resetSecret, .putBackSecret, .sealSecret,
+          .putBackDisplaced, .restartAgent,
           .useNodeID, .probe:
           Issue.record("no default rule asks for \(action)")
         }
@@ -167,7 +168,9 @@ import Testing
         facts.shape = .wellFormed(.matchesAccepted)
         observation.passwordFile = .present(facts)
       }
-    case .replaceSecret, .sealSecret, .putBackDisplaced, .restartAgent, .useNodeID, .probe: break
+    case .replaceSecret, .resetSecret, .putBackSecret, .sealSecret, .putBackDisplaced, .restartAgent, .useNodeID,
+      .probe:
+      break
     }
   }
 

@@ -57,7 +57,7 @@ import Testing
     if variant & 1 != 0 { policy.mode = .observe }
     var circumstances = Fixture.circumstances(server: true, policy: policy)
     if variant & 2 != 0 { circumstances.holdOffUntil = Fixture.start + .seconds(1) }
-    if variant & 4 != 0 { circumstances.node.leaseChangedAt = nil }
+    if variant & 4 != 0 { circumstances.node.pulseChangedAt = nil }
     if variant & 8 != 0 { circumstances.collisionUntil = Fixture.start + .seconds(1) }
     if variant & 16 != 0 {
       circumstances.history.note(

@@ -196,7 +196,7 @@ import Testing
     let (pass, step, act) = try #require(bench.counted.first)
     #expect(act.kind == .unit)
     bench.commands = []
-    bench.send(.counted(pass, step: step, nil))
+    bench.send(.counted(pass, step: step, .counted))
     #expect(bench.performed.first?.2 == .restartAgent(Action.AgentUnit(name: "k3s-agent.service", mainPID: 42)))
     bench.advance(.milliseconds(100))
     let before = refused(.token, at: bench.now.monotonic + .seconds(-1))
@@ -214,7 +214,7 @@ import Testing
     var bench = try bench(restarting)
     try lookTwice(&bench)
     let (pass, step, _) = try #require(bench.counted.first)
-    bench.send(.counted(pass, step: step, nil))
+    bench.send(.counted(pass, step: step, .counted))
     bench.send(.performed(pass, step: step, .done))
     bench.advance(.seconds(10))
     let verify = try #require(bench.look(.machine))
@@ -246,7 +246,7 @@ import Testing
     missing.passwordFile = .absent
     try bench.look(seeing: missing)
     let (pass, step, _) = try #require(bench.counted.first)
-    bench.send(.counted(pass, step: step, nil))
+    bench.send(.counted(pass, step: step, .counted))
     bench.send(.performed(pass, step: step, .done))
     let verify = try #require(bench.look(.machine))
     bench.commands = []
@@ -257,7 +257,7 @@ import Testing
     bench.send(.observed(asking, .machine(Fixture.machine())))
     let (probing, probeStep, _) = try #require(bench.counted.first)
     bench.commands = []
-    bench.send(.counted(probing, step: probeStep, nil))
+    bench.send(.counted(probing, step: probeStep, .counted))
     #expect(bench.performed.first?.2 == .probe(Fixture.file))
     bench.send(.performed(probing, step: probeStep, .answered(ProbeAnswer(status: 403, meaning: .passwordRefused))))
     #expect(records(bench).map(\.kind).contains(.probed))

@@ -12,10 +12,10 @@ import Testing
     for _ in 0..<400 {
       for command in bench.take() {
         switch command {
-        case .observe(let pass, let subject, _):
+        case .observe(let pass, let subject, _, _):
           #expect(!inFlight.values.contains(subject), "one look at a time")
           inFlight[pass] = subject
-        case .count(let pass, let step, _):
+        case .count(let pass, let step, _, _, _):
           #expect(acting.isEmpty || !acting.contains { $0.0 == pass }, "one step at a time")
           acting.append((pass, step, nil))
         case .perform(let pass, let step, let action, _): acting.append((pass, step, action))
@@ -52,7 +52,7 @@ import Testing
       guard !acting.isEmpty else { return }
       let (pass, step, action) = acting.removeFirst()
       if action == nil {
-        bench.send(.counted(pass, step: step, Bool.random(using: &random) ? nil : Fixture.obstacle))
+        bench.send(.counted(pass, step: step, Bool.random(using: &random) ? .counted : .failed(Fixture.obstacle)))
       } else {
         let outcomes: [Outcome] = [.done, .surprised("x"), .failed(Fixture.obstacle), .lostRace("x")]
         bench.send(.performed(pass, step: step, outcomes.randomElement(using: &random) ?? .done))
@@ -96,6 +96,7 @@ import Testing
       }
       machine.escrow = MachineTableTests.escrows.randomElement(using: &random) ?? .absent
       return .machine(machine)
+    case .cluster: return .cluster(cluster(&random))
     case .node:
       var node = Fixture.node()
       node.secret = NodeTableTests.secrets.randomElement(using: &random) ?? .absent
@@ -104,5 +105,18 @@ import Testing
       node.lease = .present(String(UInt64.random(in: 1_000..<100_000, using: &random)))
       return .node(node)
     }
+  }
+
+  private static func cluster(_ random: inout SeededGenerator) -> ClusterObservation {
+    var view = ClusterView(nodeCount: 5, secretCount: 5, syncedSince: Fixture.start)
+    view.newestVersion = UInt64.random(in: 100...120, using: &random)
+    if Bool.random(using: &random) { view.uninspected = [Fixture.otherName] }
+    var ledger = Fixture.ledger
+    ledger.ledger.sequence = UInt64.random(in: 1...4, using: &random)
+    let views: [Observed<ClusterView>] = [.present(view), .unknown(Fixture.obstacle)]
+    let ledgers: [Observed<LedgerReading>] = [.present(ledger), .absent, .unknown(Fixture.obstacle)]
+    return ClusterObservation(
+      view: views.randomElement(using: &random) ?? .present(view),
+      ledger: ledgers.randomElement(using: &random) ?? .absent)
   }
 }

@@ -27,7 +27,7 @@ struct Bench {
   /// The look that is under way.
   func look(_ wanted: Subject) -> PassID? {
     for command in commands.reversed() {
-      if case .observe(let pass, wanted, _) = command { return pass }
+      if case .observe(let pass, wanted, _, _) = command { return pass }
     }
     return nil
   }
@@ -43,7 +43,7 @@ struct Bench {
   }
 
   var counted: [(PassID, Int, Act)] {
-    commands.compactMap { if case .count(let pass, let step, let act) = $0 { (pass, step, act) } else { nil } }
+    commands.compactMap { if case .count(let pass, let step, let act, _, _) = $0 { (pass, step, act) } else { nil } }
   }
 
   var exits: [Int32] { commands.compactMap { if case .exit(let status) = $0 { status } else { nil } } }
@@ -57,6 +57,8 @@ extension Bench {
     let pass = try #require(look(.machine))
     commands = []
     send(.observed(pass, .machine(observation)))
+    send(.markLoaded(.absent))
+    send(.ledgerSeen(.present(Fixture.ledger)))
   }
 
   /// Woken by the agent's unit, and looked once.
@@ -66,6 +68,8 @@ extension Bench {
     let pass = try #require(look(.machine))
     commands = []
     send(.observed(pass, .machine(observation)))
+    send(.markLoaded(.absent))
+    send(.ledgerSeen(.present(Fixture.ledger)))
   }
 }
 
@@ -149,7 +153,7 @@ extension Bench {
     let (pass, step, act) = try #require(bench.counted.first)
     #expect(act.kind == .local && act.phase == .begun)
     bench.commands = []
-    bench.send(.counted(pass, step: step, nil))
+    bench.send(.counted(pass, step: step, .counted))
     #expect(bench.performed.first?.2 == .restorePasswordFile(over: .absent, from: .escrow))
   }
 
@@ -157,7 +161,7 @@ extension Bench {
     var bench = try bench(after: missing)
     let (pass, step, _) = try #require(bench.counted.first)
     bench.commands = []
-    bench.send(.counted(pass, step: step, Obstacle(.noSpace, at: "acts", "ENOSPC")))
+    bench.send(.counted(pass, step: step, .failed(Obstacle(.noSpace, at: "acts", "ENOSPC"))))
     #expect(bench.performed.isEmpty)
     #expect(bench.records.contains(.actFailed))
   }
@@ -165,7 +169,7 @@ extension Bench {
   @Test func healedIsSaidAfterALookAndNotBefore() throws {
     var bench = try bench(after: missing)
     let (pass, step, _) = try #require(bench.counted.first)
-    bench.send(.counted(pass, step: step, nil))
+    bench.send(.counted(pass, step: step, .counted))
     bench.commands = []
     bench.send(.performed(pass, step: step, .done))
     #expect(!bench.records.contains(.healed), "L10")
@@ -225,7 +229,7 @@ extension Bench {
     bench.send(.observed(PassID(999), .machine(Fixture.machine())))
     bench.send(.performed(pass, step: step, .done))
     bench.send(.performed(pass, step: step + 1, .done))
-    bench.send(.counted(PassID(999), step: 0, nil))
+    bench.send(.counted(PassID(999), step: 0, .counted))
     var after = bench.reconciler
     #expect(after.counters["completions-stale"] == 4)
     after.counters["completions-stale"] = nil
@@ -251,7 +255,7 @@ extension Bench {
     var bench = try bench(after: missing, policy: policy)
     for _ in 0..<2 {
       let (pass, step, _) = try #require(bench.counted.last)
-      bench.send(.counted(pass, step: step, nil))
+      bench.send(.counted(pass, step: step, .counted))
       bench.send(.performed(pass, step: step, .done))
       let again = try #require(bench.look(.machine))
       bench.commands = []
@@ -307,7 +311,7 @@ extension Bench {
   @Test func stopFinishesTheStepInFlight() throws {
     var bench = try bench(after: missing)
     let (pass, step, _) = try #require(bench.counted.first)
-    bench.send(.counted(pass, step: step, nil))
+    bench.send(.counted(pass, step: step, .counted))
     bench.send(.stopAsked)
     #expect(bench.exits.isEmpty)
     bench.send(.performed(pass, step: step, .done))

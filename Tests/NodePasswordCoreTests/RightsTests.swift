@@ -10,9 +10,9 @@ import Testing
   }
 
   private static let looks = [
-    "get secrets in kube-system (edge-1.node-password.k3s)", "list secrets in kube-system (edge-1.node-password.k3s)",
-    "watch secrets in kube-system (edge-1.node-password.k3s)",
-    "get leases.coordination.k8s.io in kube-node-lease (edge-1)", "get nodes (edge-1)",
+    "get secrets in kube-system (edge-1.node-password.k3s)", "list secrets in kube-system",
+    "watch secrets in kube-system", "get leases.coordination.k8s.io in kube-node-lease (edge-1)", "get nodes (edge-1)",
+    "list nodes", "watch nodes",
   ]
 
   @Test func whatIsAskedForFollowsFromThePolicy() {
@@ -20,11 +20,17 @@ import Testing
       "create secrets in kube-system", "delete secrets in kube-system (edge-1.node-password.k3s)",
     ]
     let sealing = ["patch secrets in kube-system (edge-1.node-password.k3s)"]
-    #expect(Set(Self.needed()) == Set(Self.looks + replacing + sealing))
+    let counting = [
+      "get configmaps in kube-system (nodepassd-ledger)", "update configmaps in kube-system (nodepassd-ledger)",
+      "create configmaps in kube-system", "create events.events.k8s.io in default",
+    ]
+    #expect(Set(Self.needed()) == Set(Self.looks + replacing + sealing + counting))
     #expect(Self.needed { $0.mode = .observe } == Self.looks)
     #expect(Self.needed { $0.rules = [] } == Self.looks)
-    #expect(Set(Self.needed { $0.rules.removeAll { $0.remedy == .replaceSecret } }) == Set(Self.looks + sealing))
-    #expect(Set(Self.needed { $0.rules.removeAll { $0.remedy == .sealSecret } }) == Set(Self.looks + replacing))
+    #expect(
+      Set(Self.needed { $0.rules.removeAll { $0.remedy == .replaceSecret } }) == Set(Self.looks + sealing + counting))
+    #expect(
+      Set(Self.needed { $0.rules.removeAll { $0.remedy == .sealSecret } }) == Set(Self.looks + replacing + counting))
   }
 
   /// Nothing may delete or write a Node (law L11), and nothing but the own Secret may be deleted.

@@ -39,9 +39,12 @@ import Testing
       Line(name: "b", peer: "10.0.0.1", at: 5), Line(name: "b", peer: "10.0.0.2", at: 9),
     ])
     let expected = JoinEvidence(joins: [
-      RefusedJoin(name: try name("a"), since: second(3), count: 1, firstSeen: second(3), lastSeen: second(3)),
+      RefusedJoin(
+        name: try name("a"), since: second(3), count: 1, firstSeen: second(3), lastSeen: second(3),
+        recent: [second(3)]),
       RefusedJoin(
         name: try name("b"), since: second(0), count: 3, firstSeen: second(0), lastSeen: second(9),
+        recent: [second(0), second(5), second(9)],
         peers: [
           RefusedJoin.Peer(address: "10.0.0.1", count: 1, lastSeen: second(5)),
           RefusedJoin.Peer(address: "10.0.0.2", count: 2, lastSeen: second(9)),

@@ -3,6 +3,7 @@ import Foundation
 import NodePasswordCore
 import NodePasswordDaemon
 import NodePasswordLinux
+import NodePasswordSimulator
 import Testing
 
 /// A private journal directory, and a reader of one unit's lines in it.

@@ -2,6 +2,7 @@ import Foundation
 import NodePasswordCore
 import NodePasswordDaemon
 import NodePasswordLinux
+import NodePasswordSimulator
 import Testing
 
 private typealias Bench = AgentJournalBench

@@ -197,13 +197,15 @@ struct Program {
       "/var/lib/nodepassd/policy", "/run/nodepassd/status.json", "/etc/rancher/node/id", "/etc/nodepassd/policy.yaml",
       "/var/lib/rancher/k3s/agent/node-password.txt", "/var/lib/rancher/k3s/agent/client-kubelet.key",
       "/var/lib/rancher/k3s/agent/serving-kubelet.crt", "/var/lib/systemd/credential.secret",
-      "/etc/credstore/node-password",
+      "/etc/credstore/node-password", "/var/lib/nodepassd/ledger-mark",
+      "/var/lib/nodepassd/reserve/edge-7.node-password.k3s", "/var/lib/nodepassd/reserve/.nodepassd-edge-8-01",
     ] {
       try scratch.root.write("apiVersion: nodepassd.io/v1\nkind: Policy\n", file)
     }
     let answer = try escrow("forget", "--for-image", "--output", "json")
     #expect(answer.status == 0, "\(answer.all)")
-    #expect(scratch.root.names("/var/lib/nodepassd") == ["policy"])
+    #expect(scratch.root.names("/var/lib/nodepassd") == ["policy", "reserve"])
+    #expect(scratch.root.names("/var/lib/nodepassd/reserve").isEmpty, "no other node's hash")
     #expect(scratch.root.names("/run/nodepassd").isEmpty && scratch.root.names("/etc/rancher/node").isEmpty)
     #expect(scratch.root.names("/etc/nodepassd") == ["policy.yaml"])
     #expect(scratch.root.names("/etc/rancher/k3s") == ["config.yaml"])
@@ -214,7 +216,7 @@ struct Program {
         "/var/lib/rancher/k3s/agent/client-kubelet.key", "/var/lib/rancher/k3s/agent/serving-kubelet.crt",
         "/var/lib/systemd/credential.secret", "/etc/credstore/node-password",
       ])
-    #expect((try json(answer)["removed"] as? [String])?.count == 9)
+    #expect((try json(answer)["removed"] as? [String])?.count == 12)
   }
 
   /// A crash between two steps leaves a whole password under a temporary name.

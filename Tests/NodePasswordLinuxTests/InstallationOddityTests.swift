@@ -120,7 +120,8 @@ private let rke2Data = "/var/lib/rancher/rke2"
       try root.enable("k3s-edge.service", by: "/usr/lib/systemd/system/multi-user.target.wants")
     },
     Oddity(
-      "a server without an agent", ExpectedInstallation(.k3s, unit: nil, hasServerRole: true, hasAgentRole: false)
+      "a server without an agent",
+      ExpectedInstallation(.k3s, unit: "k3s.service", hasServerRole: true, hasAgentRole: false)
     ) { root in
       try root.unit("k3s.service", "/usr/local/bin/k3s server --disable-agent")
       try root.make("\(k3sData)/server/cred")

@@ -19,6 +19,15 @@ package enum DriftFinder {
     return search.findings()
   }
 
+  /// Drift of another Node.
+  package static func find(
+    in observation: NodeObservation, memory: NodeMemory, other: OtherNode, timing: Timing, at now: Moment
+  ) -> [Finding] {
+    OtherNodeSearch(
+      observation: observation, memory: memory, other: other, now: now, watchHeal: timing.watchHeal
+    ).findings()
+  }
+
   /// Drift between this machine's own Node and its Secret.
   package static func find(in observation: NodeObservation, memory: NodeMemory, at now: Moment) -> [Finding] {
     guard case .present(let node) = observation.node, !node.isBeingDeleted else { return [] }

@@ -22,6 +22,16 @@ package struct Finding: Hashable, Sendable {
     case condition
     /// The server is not ready or cannot be reached.
     case server
+    /// The ledger could not be read, or is being made.
+    case ledger
+    /// The watches over Nodes and Secrets have not synced, or one of them is lost.
+    case sync
+    /// Which Nodes hold the address that asks is looked up.
+    case address
+    /// It is held as a part of a batch, which is told of as a whole.
+    case batch
+    /// A Secret was reset: somebody has to come back.
+    case returning = "return"
     /// One refusal is no pattern: the agent asks again within seconds.
     case refusals
   }

@@ -34,6 +34,10 @@ package struct RefusedJoin: Hashable, Sendable {
 
   /// Beyond these the peer that has been silent for longest is listed no more.
   package static let peerLimit = 4
+  /// The newest refusals that are remembered one by one; no rule may ask for more.
+  package static let recentLimit = 32
+  /// How long after a refusal a name counts as being refused: agents ask again within 10 s (k3s-facts 1.5).
+  package static let standing = Duration.seconds(60)
 
   package var name: NodeName
   /// When this row of refusals began: it has not been silent for a whole window since.
@@ -42,21 +46,33 @@ package struct RefusedJoin: Hashable, Sendable {
   package var count: Int
   package var firstSeen: Moment
   package var lastSeen: Moment
+  /// The newest ones, oldest first.
+  package var recent: [Moment]
   /// In the order of their addresses. None where the version does not log them (before v1.26.6).
   package var peers: [Peer]
   /// There were more of them than are listed.
   package var hasMorePeers: Bool
 
   package init(
-    name: NodeName, since: Moment, count: Int, firstSeen: Moment, lastSeen: Moment, peers: [Peer] = [],
-    hasMorePeers: Bool = false
+    name: NodeName, since: Moment, count: Int, firstSeen: Moment, lastSeen: Moment, recent: [Moment] = [],
+    peers: [Peer] = [], hasMorePeers: Bool = false
   ) {
     self.name = name
     self.since = since
     self.count = count
     self.firstSeen = firstSeen
     self.lastSeen = lastSeen
+    self.recent = recent
     self.peers = peers
     self.hasMorePeers = hasMorePeers
   }
+
+  /// How many came within that span before now.
+  package func count(within window: Duration, at now: Moment) -> Int {
+    window >= JoinEvidence.window && recent.count < Self.recentLimit
+      ? max(count, recent.count) : recent.filter { now - $0 <= window }.count
+  }
+
+  /// The name is being refused now.
+  package func stands(at now: Moment) -> Bool { now - lastSeen <= Self.standing }
 }

@@ -45,7 +45,7 @@ package struct Installation: Hashable, Sendable {
   package var dataDirectory: String
   package var passwordPath: String
   package var identity: MachineIdentity
-  /// The unit that starts the agent, e.g. `k3s-agent.service`; `nil` where there is none.
+  /// The unit that starts the agent, or the server, e.g. `k3s-agent.service`; `nil` where there is none.
   package var unit: String?
   /// False where K3s writes its log to a file (`--log`) and not to the journal.
   package var logsToJournal: Observed<Bool>

@@ -11,6 +11,12 @@ package struct NodeObservation: Hashable, Sendable {
   package var escrowVerdict: Observed<Verdict>
   /// Why the escrow could not be read, if it could not.
   package var escrowObstacle: Obstacle?
+  /// The Nodes that hold the refused peer's address as an InternalIP. Absent: that was not asked.
+  package var holders: Observed<[NodeName]> = .absent
+  /// The joins of this name that the server here refused. Absent: none. Unknown: they cannot be seen here.
+  package var join: Observed<RefusedJoin> = .absent
+  /// The Secret's hash held against what follows from the fleet key. Absent: this server has no key, or that was not asked.
+  package var derived: Observed<DerivedMatch> = .absent
 
   package init(
     secret: Observed<SecretFacts>, node: Observed<NodeFacts>, lease: Observed<String>, file: Observed<FileIdentity>,
@@ -25,6 +31,19 @@ package struct NodeObservation: Hashable, Sendable {
     self.fileVerdict = fileVerdict
     self.escrowVerdict = escrowVerdict
     self.escrowObstacle = escrowObstacle
+  }
+}
+
+extension NodeObservation {
+  /// What moves while the Node is alive: its lease's version and its own heartbeat (design 5). Compared for change only.
+  package var pulse: Observed<String> {
+    switch (lease, node) {
+    case (.unknown(let obstacle), _), (_, .unknown(let obstacle)): .unknown(obstacle)
+    case (.present(let version), .present(let node)): .present("\(version) \(node.heartbeat)")
+    case (.present(let version), .absent): .present(version)
+    case (.absent, .present(let node)): .present("none \(node.heartbeat)")
+    case (.absent, .absent): .absent
+    }
   }
 }
 
@@ -71,10 +90,13 @@ package struct NodeFacts: Hashable, Sendable {
   /// `status.nodeInfo.kubeletVersion`, e.g. `v1.34.2+k3s1`; empty where the Node does not say.
   package var kubeletVersion: String
   package var labels: [String: String]
+  /// The `Ready` condition's `lastHeartbeatTime` as it stands there; empty where the Node does not say. It is compared for
+  /// change alone: times written by nodes are never compared with ours (design 5).
+  package var heartbeat: String
 
   package init(
     uid: String, resourceVersion: String, isBeingDeleted: Bool, machineID: String, bootID: String,
-    internalAddresses: [String], kubeletVersion: String, labels: [String: String] = [:]
+    internalAddresses: [String], kubeletVersion: String, labels: [String: String] = [:], heartbeat: String = ""
   ) {
     self.uid = uid
     self.resourceVersion = resourceVersion
@@ -84,6 +106,7 @@ package struct NodeFacts: Hashable, Sendable {
     self.internalAddresses = internalAddresses
     self.kubeletVersion = kubeletVersion
     self.labels = labels
+    self.heartbeat = heartbeat
   }
 
   /// *Here* (design 5): machineID, bootID and an InternalIP are this machine's.
@@ -97,4 +120,39 @@ package struct NodeFacts: Hashable, Sendable {
 package enum Observation: Hashable, Sendable {
   case machine(MachineObservation)
   case node(NodeObservation)
+  case cluster(ClusterObservation)
+}
+
+/// What a look at a Node is to find out beyond its own objects.
+package struct Inquiry: Hashable, Sendable {
+  /// Which Nodes hold this address as an InternalIP. Costs a listing of all Nodes.
+  package var holdersOf: String?
+  /// Of the derived password, to be held against the Secret's hash, in this order. Each costs an scrypt, once for each
+  /// version of the Secret.
+  package var generations: [Int]
+
+  package init(holdersOf: String? = nil, generations: [Int] = []) {
+    self.holdersOf = holdersOf
+    self.generations = generations
+  }
+}
+
+/// That this server has the fleet key, and which generation of a node's derived password the Secret's hash is of.
+package struct DerivedMatch: Hashable, Sendable {
+  /// `nil`: none of those that were tried.
+  package var generation: Int?
+  /// None where there was no hash to hold them against.
+  package var tried: [Int]
+
+  package init(generation: Int?, tried: [Int]) {
+    self.generation = generation
+    self.tried = tried
+  }
+
+  /// What a node may present while generations roll, likeliest first: its own, the one that it comes from, and the one that
+  /// it goes to. Of a node that is not enrolled only the first one tells anything.
+  package static func recognised(beside enrolled: Int?) -> [Int] {
+    guard let enrolled else { return [1] }
+    return [enrolled] + (enrolled > 1 ? [enrolled - 1] : []) + [enrolled + 1]
+  }
 }

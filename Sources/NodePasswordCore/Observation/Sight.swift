@@ -5,6 +5,7 @@ extension Observation {
     switch self {
     case .machine(let machine): machine.canTell(drift)
     case .node(let node): node.canTell(drift)
+    case .cluster(let cluster): cluster.view.obstacle == nil
     }
   }
 }
@@ -34,7 +35,9 @@ extension MachineObservation {
 extension NodeObservation {
   fileprivate func canTell(_ drift: Drift) -> Bool {
     guard secret.obstacle == nil, node.obstacle == nil else { return false }
+    // That nobody asks any more is seen where those who ask are.
+    if [.nodeReprovisioned, .nameCollision, .secretOrphaned].contains(drift) { return join.obstacle == nil }
     guard drift == .secretMismatch, case .present(let secret) = secret, secret.hash == .wellFormed else { return true }
-    return file.obstacle == nil && escrowObstacle == nil && fileVerdict.obstacle == nil
+    return file.obstacle == nil && escrowObstacle == nil && fileVerdict.obstacle == nil && derived.obstacle == nil
   }
 }

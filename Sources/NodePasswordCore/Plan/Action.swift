@@ -13,8 +13,12 @@ package enum Action: Hashable, Sendable {
   case removeStrayFile(FileIdentity)
   /// Take the password file's password into escrow as the accepted one; the one before stays a candidate (law L6).
   case acceptIntoEscrow(FileIdentity, proof: Proof)
-  /// Delete the Secret and create it anew with the hash of the escrow's accepted password.
+  /// Delete the Secret and create it anew with the hash of the password that is known to be right.
   case replaceSecret(SecretReplacement)
+  /// Delete the Secret, so that the machine that is refused can register its name anew.
+  case resetSecret(SecretReset)
+  /// Nobody has come for a name that a reset freed: make its Secret again with the hash that it had.
+  case putBackSecret(PutBack)
   /// Make the Secret immutable; nothing is deleted.
   case sealSecret(SecretIdentity)
   /// Ask the service manager to restart the agent's unit.
@@ -57,8 +61,56 @@ package enum Action: Hashable, Sendable {
     case timestamps
   }
 
+  /// The Secret to delete, and what was seen when that was decided.
+  package struct SecretReset: Hashable, Sendable {
+    package var node: NodeName
+    package var old: SecretIdentity
+    /// What a Secret made in its place would be: for the rehearsal, and for putting the hash back.
+    package var type: String
+    /// The Node's pulse: if it moves, the Node is alive and nothing is deleted (law L1).
+    package var pulse: String
+    /// Where whoever comes back may come back: the refused peer's address, or, where that is not known or there are
+    /// several, an InternalIP that the Node had. None: anywhere.
+    package var addresses: [String]
+    /// A person approved exactly this; in a batch or alone.
+    package var approval: Ledger.Approval?
+
+    package init(
+      node: NodeName, old: SecretIdentity, type: String, pulse: String, addresses: [String],
+      approval: Ledger.Approval? = nil
+    ) {
+      self.node = node
+      self.old = old
+      self.type = type
+      self.pulse = pulse
+      self.addresses = addresses
+      self.approval = approval
+    }
+  }
+
+  package struct PutBack: Hashable, Sendable {
+    package var node: NodeName
+    package var name: String
+    /// The uid of the Node as it is now; `nil`: no owner.
+    package var ownerUID: String?
+
+    package init(node: NodeName, name: String, ownerUID: String?) {
+      self.node = node
+      self.name = name
+      self.ownerUID = ownerUID
+    }
+  }
+
   /// The Secret to replace, and what the new one is to be.
   package struct SecretReplacement: Hashable, Sendable {
+    /// Where its password comes from.
+    package enum Source: Hashable, Sendable {
+      /// This machine's own password file, which was verified to hold the accepted password.
+      case ownFile(FileIdentity)
+      /// The fleet key, by this generation: of a Node that is not this machine's (design 7).
+      case derived(Int)
+    }
+
     package var node: NodeName
     /// `nil`: there is none, and one is to be created.
     package var old: SecretIdentity?
@@ -66,18 +118,23 @@ package enum Action: Hashable, Sendable {
     package var type: String
     /// The uid of the Node that is to own it; `nil`: no owner (an owner with a stale uid would be collected, observed-k3s 12).
     package var ownerUID: String?
-    /// The password file that was verified to hold the accepted password.
-    package var file: FileIdentity
+    package var source: Source
+    /// Of a Node that is not this machine's and has a Secret: if it moves, the Node is alive and nothing is deleted (law L1).
+    package var pulse: String?
+    /// A person approved exactly this.
+    package var approval: Ledger.Approval?
+    /// The Secret was deleted by a replacement that was cut short, and the ledger says so.
+    package var completesIntent = false
 
     package init(
-      node: NodeName, old: SecretIdentity?, name: String, type: String, ownerUID: String?, file: FileIdentity
+      node: NodeName, old: SecretIdentity?, name: String, type: String, ownerUID: String?, source: Source
     ) {
       self.node = node
       self.old = old
       self.name = name
       self.type = type
       self.ownerUID = ownerUID
-      self.file = file
+      self.source = source
     }
   }
 
@@ -87,9 +144,31 @@ package enum Action: Hashable, Sendable {
     case .restorePasswordFile, .tightenPasswordFile, .removePasswordFile, .removeStrayFile, .probe: .local
     case .restartAgent, .useNodeID: .unit
     case .replaceSecret(let replacement): .node(replacement.node)
+    case .resetSecret(let reset): .node(reset.node)
     case .sealSecret(let secret): .secret(secret.name)
     // The escrow's mark bounds it: it is a part of the heal that it corrects.
     case .acceptIntoEscrow, .putBackDisplaced: nil
+    // The end of the reset that it corrects.
+    case .putBackSecret: nil
+    }
+  }
+
+  /// The person's word that it is done on.
+  package var approval: Ledger.Approval? {
+    switch self {
+    case .resetSecret(let reset): reset.approval
+    case .replaceSecret(let replacement): replacement.approval
+    default: nil
+    }
+  }
+
+  /// The uid of the Secret that it deletes or changes; `nil`: none, or none yet.
+  package var secretUID: String? {
+    switch self {
+    case .replaceSecret(let replacement): replacement.old?.uid
+    case .resetSecret(let reset): reset.old.uid
+    case .sealSecret(let secret): secret.uid
+    default: nil
     }
   }
 
@@ -114,6 +193,8 @@ package enum Action: Hashable, Sendable {
     case .useNodeID: Remedy.useNodeID.rawValue
     case .probe: "probe"
     case .replaceSecret: Remedy.replaceSecret.rawValue
+    case .resetSecret: Remedy.resetSecret.rawValue
+    case .putBackSecret: "put-back-secret"
     case .sealSecret: Remedy.sealSecret.rawValue
     }
   }

@@ -10,7 +10,10 @@ package enum ActionMaker {
   ) -> Answer {
     switch observation {
     case .machine(let machine): return local(remedy, finding, machine)
-    case .node(let node): return remote(remedy, node, circumstances)
+    case .node(let node):
+      return circumstances.other.map { foreign(remedy, node, $0, circumstances) }
+        ?? remote(remedy, node, circumstances)
+    case .cluster: return .impossible("what is found about the whole cluster is held, one node at a time")
     }
   }
 
@@ -104,12 +107,70 @@ package enum ActionMaker {
           Action.SecretReplacement(
             node: name, old: observation.secret.value?.identity, name: installation.distribution.secretName(of: name),
             type: secretType(for: node, old: observation.secret.value, installation.distribution), ownerUID: node.uid,
-            file: file)))
+            source: .ownFile(file))))
     case .sealSecret:
       guard let secret = observation.secret.value else { return .impossible("the Secret could not be read") }
       return .possible(.sealSecret(secret.identity))
     default: return .impossible("\(remedy.rawValue) is not done by this version")
     }
+  }
+
+  /// About a Node that is not this machine's.
+  private static func foreign(
+    _ remedy: Remedy, _ observation: NodeObservation, _ other: OtherNode, _ circumstances: Circumstances
+  ) -> Answer {
+    switch remedy {
+    case .resetSecret: return reset(observation, other, circumstances.now)
+    case .replaceSecret: return replace(observation, other, circumstances)
+    case .sealSecret:
+      guard let secret = observation.secret.value else { return .impossible("the Secret could not be read") }
+      return .possible(.sealSecret(secret.identity))
+    default: return .impossible("\(remedy.rawValue) is not done by this version")
+    }
+  }
+
+  /// By the fleet key, for a node that is enrolled (design 7).
+  private static func replace(
+    _ observation: NodeObservation, _ other: OtherNode, _ circumstances: Circumstances
+  ) -> Answer {
+    guard let enrolled = other.enrolled else { return .impossible("nobody here knows the password of this node") }
+    switch observation.derived {
+    case .absent: return .impossible("the node is enrolled, but this server has no fleet key")
+    case .unknown(let obstacle): return .impossible("its derived password could not be told: \(obstacle)")
+    case .present(let match):
+      guard other.canReplace(observation) else {
+        return .impossible(
+          "the Secret has the derived password of generation \(match.generation ?? enrolled) already, and the machine "
+            + "presents another; `nodepassd derive` makes the one that it needs")
+      }
+    }
+    guard let node = observation.node.value else { return .impossible("the Node could not be read") }
+    if case .unknown = observation.secret { return .impossible("the Secret could not be read") }
+    let old = observation.secret.value
+    var replacement = Action.SecretReplacement(
+      node: other.name, old: old?.identity, name: other.distribution.secretName(of: other.name),
+      type: secretType(for: node, old: old, other.distribution), ownerUID: node.uid, source: .derived(enrolled))
+    if let old {
+      guard let pulse = observation.pulse.observedText else { return .impossible("the heartbeat could not be read") }
+      replacement.pulse = pulse
+      let isApproved = other.isApproved(old.identity, at: circumstances.now.wall)
+      replacement.approval = isApproved ? other.approval : nil
+    } else {
+      replacement.completesIntent = circumstances.hasCutShort(other.name)
+    }
+    return .possible(.replaceSecret(replacement))
+  }
+
+  private static func reset(_ observation: NodeObservation, _ other: OtherNode, _ now: Now) -> Answer {
+    guard let secret = observation.secret.value else { return .impossible("the Secret could not be read") }
+    guard let pulse = observation.pulse.observedText else { return .impossible("the heartbeat could not be read") }
+    let type = observation.node.value.map { secretType(for: $0, old: secret, other.distribution) } ?? secret.type
+    return .possible(
+      .resetSecret(
+        Action.SecretReset(
+          node: other.name, old: secret.identity, type: type, pulse: pulse,
+          addresses: other.onlyPeer.map { [$0] } ?? observation.node.value?.internalAddresses ?? [],
+          approval: other.isApproved(secret.identity, at: now.wall) ? other.approval : nil)))
   }
 
   /// The type that the server's version writes itself (k3s-facts 2.1); where the version is not known, the old one's.
@@ -135,5 +196,16 @@ extension MachineObservation {
     case .present, .absent: break
     }
     return installation.value?.effectiveName.value == nil ? "this machine's node name is not known" : nil
+  }
+}
+
+extension Observed<String> {
+  /// Nothing at all is a text, too, and an empty one; *unknown* is none.
+  fileprivate var observedText: String? {
+    switch self {
+    case .present(let text): text
+    case .absent: ""
+    case .unknown: nil
+    }
   }
 }

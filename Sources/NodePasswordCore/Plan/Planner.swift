@@ -3,8 +3,20 @@ package enum Planner {
   package static func plan(for observation: Observation, _ circumstances: Circumstances) -> Plan {
     switch observation.restricted(to: circumstances.policy.escrow) {
     case .machine(let machine): plan(for: machine, circumstances)
-    case .node(let node): plan(for: node, circumstances)
+    case .node(let node):
+      circumstances.other.map { OtherNodePlanner.plan(for: node, $0, circumstances) } ?? plan(for: node, circumstances)
+    case .cluster: ClusterPlanner.plan(circumstances)
     }
+  }
+
+  /// What is found wrong with a Node.
+  package static func findings(_ node: NodeObservation, _ circumstances: Circumstances) -> [Finding] {
+    let now = circumstances.now.monotonic
+    guard let other = circumstances.other else {
+      return DriftFinder.find(in: node, memory: circumstances.node, at: now)
+    }
+    return DriftFinder.find(
+      in: node, memory: circumstances.node, other: other, timing: circumstances.policy.timing, at: now)
   }
 
   private static func plan(for machine: MachineObservation, _ circumstances: Circumstances) -> Plan {
@@ -32,7 +44,7 @@ package enum Planner {
   }
 
   private static func plan(for node: NodeObservation, _ circumstances: Circumstances) -> Plan {
-    let findings = DriftFinder.find(in: node, memory: circumstances.node, at: circumstances.now.monotonic)
+    let findings = findings(node, circumstances)
     var plan = Plan(decisions: findings.map { decide($0, .node(node), circumstances) })
     let now = circumstances.now.monotonic
     // A heartbeat may return while the decision stands as it was.
@@ -91,9 +103,14 @@ package enum Planner {
       if finding.diagnosis != nil, case .undecided(let reason) = finding.readiness { return .hold(reason) }
       return .report("no rule names this drift")
     }
-    switch rule.remedy {
+    var remedy = rule.remedy
+    switch remedy {
     case .report: return .report("rule “\(rule.name)” says so")
-    case .hold: return .hold("rule “\(rule.name)” says to wait for a person")
+    case .hold:
+      guard isApproved(observation, circumstances) else {
+        return .hold("rule “\(rule.name)” says to wait for a person")
+      }
+      remedy = .replaceSecret
     default: break
     }
     switch finding.readiness {
@@ -104,11 +121,22 @@ package enum Planner {
     if !rule.condition.isEmpty {
       return .wait(.condition, until: nil, "the rule's `if` asks for refused joins, and none have been seen")
     }
-    switch ActionMaker.action(for: rule.remedy, finding, observation, circumstances) {
+    switch ActionMaker.action(for: remedy, finding, observation, circumstances) {
     case .impossible(let reason): return .hold(reason)
     case .possible(let action):
-      return Safeguard.veto(action, observation, circumstances) ?? .act(action)
+      return Safeguard.veto(action, observation, circumstances, rule) ?? .act(action)
     }
+  }
+}
+
+extension Planner {
+  /// A person has said yes to exactly the Secret that is there.
+  fileprivate static func isApproved(_ observation: Observation, _ circumstances: Circumstances) -> Bool {
+    guard case .node(let node) = observation, let secret = node.secret.value, let approval = circumstances.approval
+    else {
+      return false
+    }
+    return approval.secretUID == secret.identity.uid && approval.isGood(at: circumstances.now.wall)
   }
 }
 
@@ -139,6 +167,7 @@ extension Observation {
       node.escrowVerdict = .absent
       node.escrowObstacle = nil
       return .node(node)
+    case .cluster: return self
     }
   }
 }
@@ -152,6 +181,11 @@ extension Finding.Wait {
     case .holdOff: "too soon after a start, a reload, a clock jump or a datastore restore"
     case .budget: "the budget is spent"
     case .condition: "the rule's condition is not met"
+    case .ledger: "the ledger is not at hand, and what cannot be written down is not done"
+    case .sync: "the watches over Nodes and Secrets have not synced, or one of them is lost"
+    case .address: "which Nodes hold the address that asks is being looked up"
+    case .batch: "it is held as a part of a batch"
+    case .returning: "the name was freed, and is waited for"
     case .server: "the agent asks again by itself once the server answers"
     case .refusals: "one refusal is no pattern; the agent asks again within seconds"
     }

@@ -6,7 +6,7 @@ enum ProbePlan {
   static func steps(_ machine: MachineObservation, _ circumstances: Circumstances) -> [Action] {
     guard let file = wanted(machine, circumstances), isDue(file, circumstances) else { return [] }
     let action = Action.probe(file)
-    return Safeguard.veto(action, .machine(machine), circumstances) == nil ? [action] : []
+    return Safeguard.veto(action, .machine(machine), circumstances, nil) == nil ? [action] : []
   }
 
   static func possibleFrom(_ machine: MachineObservation, _ circumstances: Circumstances) -> Moment? {

@@ -41,27 +41,18 @@ package enum RuleSearch {
 
   private static func matchesName(_ selector: NodeSelector, _ circumstances: Circumstances) -> Bool? {
     guard !selector.names.isEmpty else { return true }
-    guard let name = circumstances.installation?.effectiveName.value else { return nil }
+    guard let name = circumstances.nodeName else { return nil }
     return selector.names.contains { matches(name.rawValue, glob: $0.lowercased()) }
   }
 
   private static func matchesRole(_ selector: NodeSelector, _ circumstances: Circumstances) -> Bool? {
     guard !selector.roles.isEmpty else { return true }
     // An agent alone is a worker whatever its Node says; a server's roles stand on its Node only.
-    if let installation = circumstances.installation, !installation.hasServerRole {
+    if circumstances.other == nil, let installation = circumstances.installation, !installation.hasServerRole {
       return selector.roles.contains(.worker)
     }
-    guard let labels = circumstances.node.labels else { return nil }
-    return selector.roles.contains { role in
-      switch role {
-      case .controlPlane:
-        labels["node-role.kubernetes.io/control-plane"] != nil || labels["node-role.kubernetes.io/master"] != nil
-      case .etcd: labels["node-role.kubernetes.io/etcd"] != nil
-      case .worker:
-        labels["node-role.kubernetes.io/control-plane"] == nil && labels["node-role.kubernetes.io/master"] == nil
-          && labels["node-role.kubernetes.io/etcd"] == nil
-      }
-    }
+    guard let roles = circumstances.node.roles else { return nil }
+    return selector.roles.contains(where: roles.contains)
   }
 
   private static func matchesLabels(_ selector: NodeSelector, _ circumstances: Circumstances) -> Bool? {
@@ -93,5 +84,18 @@ package enum RuleSearch {
       }
     }
     return glob[pattern...].allSatisfy { $0 == UInt8(ascii: "*") }
+  }
+}
+
+extension NodeMemory {
+  /// By the labels that K3s and RKE2 set. `nil`: the Node has not been seen yet.
+  package var roles: Set<NodeSelector.Role>? {
+    guard let labels else { return nil }
+    var roles: Set<NodeSelector.Role> = []
+    if labels["node-role.kubernetes.io/control-plane"] != nil || labels["node-role.kubernetes.io/master"] != nil {
+      roles.insert(.controlPlane)
+    }
+    if labels["node-role.kubernetes.io/etcd"] != nil { roles.insert(.etcd) }
+    return roles.isEmpty ? [.worker] : roles
   }
 }

@@ -3,13 +3,18 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
   case observeMode = "observe-mode"
   case collision
   case here
+  case peers
+  case role
   case holdOff = "hold-off"
   case live
+  case wave
   case serverRole = "server-role"
   case unit
   case budget
+  case sync
+  case notLive = "not-live"
 
-  private static let notLive = "the Node is not live: its heartbeat has stopped"
+  private static let silence = "the Node is not live: its heartbeat has stopped"
 
   /// How soon to look for the heartbeat again. Leases are renewed every ten seconds.
   package static let heartbeatInterval = Duration.seconds(5)
@@ -17,19 +22,22 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
   /// How often the agent must have been refused in a row.
   static let refusalsBeforeRestart = 3
 
-  /// - Parameter isCounted: the budget was spent on this very act already.
+  /// - Parameters:
+  ///   - rule: that asks for it.
+  ///   - isCounted: the budget was spent on this very act already.
   package static func veto(
-    _ action: Action, _ observation: Observation, _ circumstances: Circumstances, isCounted: Bool = false
+    _ action: Action, _ observation: Observation, _ circumstances: Circumstances, _ rule: Rule?, isCounted: Bool = false
   ) -> Decision.Verdict? {
     for safeguard in allCases where !(isCounted && safeguard == .budget) {
-      if let verdict = safeguard.objection(to: action, observation, circumstances) { return verdict }
+      if let verdict = safeguard.objection(to: action, observation, circumstances, rule) { return verdict }
     }
     return nil
   }
 
-  private func objection(
-    to action: Action, _ observation: Observation, _ circumstances: Circumstances
+  func objection(
+    to action: Action, _ observation: Observation, _ circumstances: Circumstances, _ rule: Rule?
   ) -> Decision.Verdict? {
+    guard !circumstances.lacking.contains(self) else { return nil }
     switch self {
     case .observeMode:
       guard circumstances.policy.mode == .observe else { return nil }
@@ -41,6 +49,8 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
     case .unit:
       guard action.restartsAgent, case .machine(let machine) = observation else { return nil }
       return unitObjection(machine, circumstances)
+    case .sync, .notLive, .peers, .role, .wave:
+      return circumstances.other.flatMap { otherObjection(action, $0, circumstances, rule) }
     case .collision, .here, .holdOff, .live:
       guard action.touchesSecret, case .node(let node) = observation else { return nil }
       return secretObjection(node, circumstances)
@@ -73,25 +83,64 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
       let next = min(circumstances.holdOffUntil, now + Self.heartbeatInterval)
       return .wait(.holdOff, until: next, Finding.Wait.holdOff.explanation)
     case .here:
+      guard circumstances.other == nil else { return nil }
       guard let node = observation.node.value, let machine = circumstances.installation?.identity else {
         return .hold("the Node could not be compared with this machine")
       }
       return node.isHere(machine)
         ? nil : .hold("the Node is not this machine: its machine ID, boot ID or address differ")
     case .live:
+      guard circumstances.other == nil else { return nil }
       switch circumstances.node.isLive(at: now) {
       case .some(true): return nil
-      case .some(false): return .hold(Self.notLive)
-      case .none where circumstances.node.isStillSilent: return .hold(Self.notLive)
+      case .some(false): return .hold(Self.silence)
+      case .none where circumstances.node.isStillSilent: return .hold(Self.silence)
       case .none: return .wait(.heartbeat, until: now + Self.heartbeatInterval, Finding.Wait.heartbeat.explanation)
       }
-    case .observeMode, .serverRole, .unit, .budget: return nil
+    default: return nil
+    }
+  }
+
+  /// What stops an act on a Node that is not this machine's. Only a wave, a role and a second peer are a person's to
+  /// overrule.
+  private func otherObjection(
+    _ action: Action, _ other: OtherNode, _ circumstances: Circumstances, _ rule: Rule?
+  ) -> Decision.Verdict? {
+    let now = circumstances.now.monotonic
+    let soon = now + Self.heartbeatInterval
+    switch self {
+    case .sync: return other.isSynced ? nil : .wait(.sync, until: soon, Finding.Wait.sync.explanation)
+    case .notLive:
+      guard action.freesName else { return nil }
+      switch circumstances.node.isLive(at: now) {
+      case .some(false): return nil
+      case .some(true): return .hold("the Node is alive: its Secret is never reset, nor replaced from another machine")
+      case .none: return .wait(.heartbeat, until: soon, Finding.Wait.heartbeat.explanation)
+      }
+    case .peers:
+      guard action.freesName, action.approval == nil, other.peers.count > 1 || other.hasMorePeers else { return nil }
+      return .hold(ConditionCheck.severalPeers(other))
+    case .role:
+      guard action.freesName, action.approval == nil else { return nil }
+      guard let roles = circumstances.node.roles else {
+        return circumstances.node.orphanedSince == nil ? .hold("the Node's roles are not known") : nil
+      }
+      let grave = roles.subtracting([.worker]).subtracting(rule?.nodes.roles ?? [])
+      return grave.isEmpty ? nil : .hold("it is a control-plane or etcd node, and no rule names that role")
+    case .wave:
+      guard let wave = circumstances.wave, action.approval == nil, !action.endsReset, !action.completesIntent else {
+        return nil
+      }
+      return .wait(.batch, until: nil, "\(wave.count) nodes are refused at once, and all hold as one batch")
+    default: return nil
     }
   }
 
   private func budgetObjection(_ action: Action, _ circumstances: Circumstances) -> Decision.Verdict? {
     guard let kind = action.budget else { return nil }
     let now = circumstances.now
+    if let objection = ledgerObjection(action, circumstances) { return objection }
+    if action.completesIntent { return nil }
     let rate = circumstances.policy.limits.rate(for: kind)
     // What was begun may be finished: the intent was counted already (design 5).
     if case .replaceSecret(let replacement) = action, replacement.old == nil,
@@ -107,19 +156,66 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
   }
 }
 
+extension Safeguard {
+  /// All servers' acts together (law L4): asked again, and for good, when the act is written down.
+  private func ledgerObjection(_ action: Action, _ circumstances: Circumstances) -> Decision.Verdict? {
+    guard action.touchesSecret, let act = Ledger.Act(action, circumstances) else { return nil }
+    let now = circumstances.now
+    let soon = now.monotonic + Self.heartbeatInterval
+    switch circumstances.ledger {
+    case .unknown(let obstacle): return .wait(.ledger, until: soon, "\(Finding.Wait.ledger.explanation): \(obstacle)")
+    case .absent: return .wait(.ledger, until: soon, Finding.Wait.ledger.explanation)
+    case .present(let ledger):
+      let limits = circumstances.policy.limits
+      guard let objection = ledger.objection(to: act, limits, at: now.wall) else { return nil }
+      return .wait(.budget, until: objection.until.map { now.monotonic + ($0 - now.wall) }, objection.reason)
+    }
+  }
+}
+
+extension Ledger.Act {
+  /// As it is written down before it is done. `nil`: this action is none of the ledger's.
+  package init?(_ action: Action, _ circumstances: Circumstances) {
+    guard action.touchesSecret, !action.endsReset, let node = circumstances.nodeName else { return nil }
+    self.init(
+      at: circumstances.now.wall, server: circumstances.serverName, node: node, secretUID: action.secretUID,
+      word: action.word, isExempt: action.approval?.batch != nil, isApproved: action.approval != nil)
+  }
+}
+
 extension NodeMemory {
   /// It was found not live, and its heartbeat has not been seen since: looks far apart do not make that undecided.
-  package var isStillSilent: Bool { silentVersion != nil && silentVersion == leaseVersion }
+  package var isStillSilent: Bool { silentPulse != nil && silentPulse == pulse }
 }
 
 extension Action {
   package var touchesSecret: Bool {
     switch self {
-    case .replaceSecret, .sealSecret: true
+    case .replaceSecret, .resetSecret, .putBackSecret, .sealSecret: true
     case .restorePasswordFile, .putBackDisplaced, .tightenPasswordFile, .removePasswordFile, .removeStrayFile,
       .acceptIntoEscrow, .restartAgent, .useNodeID, .probe:
       false
     }
+  }
+
+  /// The name goes to whoever asks first, for good or for one round trip. Replacing the Secret of this machine's own Node,
+  /// which lives here, is not meant; nor is making one that is missing.
+  package var freesName: Bool {
+    switch self {
+    case .resetSecret: true
+    case .replaceSecret(let replacement): replacement.pulse != nil
+    default: false
+    }
+  }
+
+  /// What it is the end of was counted and judged when it was begun (design 5).
+  package var completesIntent: Bool {
+    if case .replaceSecret(let replacement) = self { replacement.completesIntent } else { false }
+  }
+
+  /// A part of the reset that came before it.
+  package var endsReset: Bool {
+    if case .putBackSecret = self { true } else { false }
   }
 
   package var restartsAgent: Bool {

@@ -56,6 +56,12 @@ package enum PolicyValidator {
     if rule.condition.acceptsFirstComer, rule.condition.sourceAddress != .any {
       complain("has `firstComer: accept` without `sourceAddress: any`; it would have no effect")
     }
+    if case .networks(let networks) = rule.condition.sourceAddress {
+      for network in networks where NetworkRange(network)?.isExact != true {
+        complain("has the network “\(network)”, which is no address range; write one like 10.0.0.0/8")
+      }
+      if networks.isEmpty { complain("has an empty list of networks; nobody could ever ask from there") }
+    }
     if rule.remedy == .resetSecret, rule.condition.sourceAddress == nil {
       complain("asks for reset-secret without `sourceAddress`; say whose join may take the name")
     }

@@ -3,11 +3,14 @@ package enum Event: Hashable, Sendable {
   case started
   case policyRead(PolicyReading)
   case actsLoaded(Observed<[Act]>)
+  case markLoaded(Observed<LedgerMark>)
   /// Look again, and nothing more.
   case woken(Subject, WakeCause)
   case observed(PassID, Observation)
-  /// The act is in the durable log, or could not be written there.
-  case counted(PassID, step: Int, Obstacle?)
+  /// The act is in the ledger where it belongs there, and in the durable log; or it is not to be done.
+  case counted(PassID, step: Int, Counting)
+  /// The ledger as it is now: somebody here has just read or written it.
+  case ledgerSeen(Observed<LedgerReading>)
   case performed(PassID, step: Int, Outcome)
   /// Whoever carries out an act has something to tell besides its outcome.
   case noted(Record)
@@ -31,13 +34,26 @@ package enum PolicyReading: Hashable, Sendable {
 package enum Command: Hashable, Sendable {
   case readPolicy
   case loadActs
-  case observe(PassID, Subject, Installation?)
-  case count(PassID, step: Int, Act)
+  case loadMark
+  case saveMark(LedgerMark)
+  case observe(PassID, Subject, Installation?, Inquiry = Inquiry())
+  /// Write the act down before it is done; one on a Secret in the ledger, too, within these limits.
+  case count(PassID, step: Int, Act, Ledger.Act?, Limits)
   case perform(PassID, step: Int, Action, Installation)
   /// That act may go no further than it must: what has not changed anything yet ends as surprised.
   case withdraw(PassID)
-  /// Close an intent in the durable log; if that fails the intent runs out by itself.
-  case close(Act)
+  /// Close an intent in the durable log and the ledger; if that fails the intent runs out by itself.
+  case close(Act, Ledger.Act?, Limits)
+  /// Make the ledger where there is none, or none that makes sense: with its budgets spent.
+  case makeLedger
+  /// The datastore has gone back: budgets count as spent, and approvals are void.
+  case distrustLedger
+  /// Tell the other servers who asks under which name.
+  case shareJoins([RefusedJoin])
+  /// These nodes' Secrets were seen to have the derived password of that generation: the ledger remembers it (design 7).
+  case enrol([NodeName: Int])
+  /// The hash that was kept for a name that was free for a while.
+  case dropReserve(String)
   case record(Record)
   /// Start an instance of this template unit for the record.
   case alert(Record, template: String)
@@ -53,5 +69,8 @@ package enum Command: Hashable, Sendable {
   case preferSeals([Policy.Seal])
   /// The Secret of this name; `nil`: none.
   case watchSecret(String?)
+  /// All Nodes and node-password Secrets; `nil`: none.
+  case watchCluster(Distribution?)
+  case announce(NodeEvent)
   case exit(Int32)
 }

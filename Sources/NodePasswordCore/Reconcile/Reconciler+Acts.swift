@@ -10,7 +10,7 @@ extension Reconciler {
       let act = Act(at: now.wall, kind: kind, phase: .begun, word: action.word)
       state.phase = .counting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
       subjects[subject] = state
-      emit(.count(pass, step: progress.step, act))
+      emit(.count(pass, step: progress.step, act, ledgerAct(action, subject, now), policy?.limits ?? Limits()))
       history.note(act)
     } else {
       perform(progress, subject, pass, installation, now)
@@ -24,16 +24,20 @@ extension Reconciler {
     emit(.perform(pass, step: progress.step, progress.action, installation))
   }
 
-  mutating func counted(_ pass: PassID, _ step: Int, _ obstacle: Obstacle?, _ now: Now) {
+  mutating func counted(_ pass: PassID, _ step: Int, _ counting: Counting, _ now: Now) {
     for (subject, state) in subjects {
       guard case .counting(pass, let progress, _) = state.phase, progress.step == step else { continue }
-      actLogProblem = obstacle
-      if let obstacle {
+      if case .failed(let obstacle) = counting {
+        if !progress.action.touchesSecret { actLogProblem = obstacle }
         // What cannot be counted is not done (law L4).
         conclude(subject, pass, progress, .failed(obstacle), now)
-      } else if let reason = whyNotAnyMore(progress, state, now) {
+      } else if case .refused(let reason, _) = counting {
+        conclude(subject, pass, progress, .surprised(reason), now)
+      } else if let reason = whyNotAnyMore(progress, subject, state, now) {
+        actLogProblem = nil
         conclude(subject, pass, progress, .surprised(reason), now)
       } else if let installation = machine?.installation.value {
+        actLogProblem = nil
         perform(progress, subject, pass, installation, now)
       } else {
         conclude(subject, pass, progress, .surprised(Self.unknownInstallation), now)
@@ -46,11 +50,15 @@ extension Reconciler {
   private static let unknownInstallation = "what is installed here is not known any more"
 
   /// Counting takes a while: the policy may be another by now, or a hold-off may have begun (laws L3, L9).
-  private func whyNotAnyMore(_ progress: Phase.Progress, _ state: SubjectState, _ now: Now) -> String? {
+  private func whyNotAnyMore(
+    _ progress: Phase.Progress, _ subject: Subject, _ state: SubjectState, _ now: Now
+  ) -> String? {
     guard let policy, let observation = state.observation, progress.policy == policyGeneration else {
       return "the policy is another by now"
     }
-    switch Safeguard.veto(progress.action, observation, circumstances(policy, now), isCounted: true) {
+    let rule = state.decisions.first { $0.verdict == .act(progress.action) }?.rule
+    let circumstances = circumstances(subject, policy, now)
+    switch Safeguard.veto(progress.action, observation, circumstances, rule, isCounted: true) {
     case nil, .act: return nil
     case .wait(_, _, let reason), .hold(let reason), .report(let reason): return reason
     }
@@ -69,7 +77,7 @@ extension Reconciler {
   mutating func conclude(
     _ subject: Subject, _ pass: PassID, _ progress: Phase.Progress, _ outcome: Outcome, _ now: Now
   ) {
-    closeIntent(progress.action, outcome, now)
+    closeIntent(progress.action, subject, outcome, now)
     recordOutcome(subject, pass, progress.action, outcome, now)
     guard !isStopping else {
       subjects[subject]?.phase = .idle
@@ -97,7 +105,7 @@ extension Reconciler {
         look(subject, now)
       }
     case .lostRace:
-      collisionUntil = now.monotonic + Self.collisionPause
+      if let name = subject.nodeName { collisions[name] = now.monotonic + Self.collisionPause }
       look(subject, now)
     case .failed where progress.action.isUpkeep && !progress.isLast:
       // An escrow that cannot be written is no reason to leave the drift behind it alone.
@@ -108,12 +116,15 @@ extension Reconciler {
   }
 
   /// An outcome that is not known leaves the intent open, so that the act can be finished.
-  private mutating func closeIntent(_ action: Action, _ outcome: Outcome, _ now: Now) {
+  private mutating func closeIntent(_ action: Action, _ subject: Subject, _ outcome: Outcome, _ now: Now) {
     guard let kind = action.budget, case .node = kind else { return }
     if case .failed = outcome { return }
     let act = Act(at: now.wall, kind: kind, phase: .ended, word: outcome == .done ? action.word : "nothing-changed")
     history.note(act)
-    emit(.close(act))
+    var entry = ledgerAct(action, subject, now)
+    entry?.phase = .ended
+    entry?.word = act.word
+    emit(.close(act, entry, policy?.limits ?? Limits()))
   }
 
   /// After a failure: wait, longer each time.

@@ -50,7 +50,7 @@ extension Reconciler {
   }
 
   mutating func followUnit(of installation: Installation?) {
-    var unit = installation?.hasAgentRole == true ? installation?.unit : nil
+    var unit = installation.flatMap { $0.hasAgentRole || $0.hasServerRole ? $0.unit : nil }
     if installation?.logsToJournal == .present(false) { unit = nil }
     let withJoins = unit != nil && installation?.hasServerRole == true
     guard unit != followedUnit || withJoins != followsJoins else { return }

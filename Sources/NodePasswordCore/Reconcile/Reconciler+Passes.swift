@@ -48,14 +48,16 @@ extension Reconciler {
     state.isDirty = false
     state.nextLook = nil
     state.phase = .observing(pass, deadline: now.monotonic + configuration.observeDeadline)
+    if subject == .cluster { cluster.lookBeganAt = now.monotonic }
     subjects[subject] = state
-    emit(.observe(pass, subject, machine?.installation.value))
+    emit(.observe(pass, subject, machine?.installation.value, inquiry(subject)))
   }
 
   /// Whatever is due by the clock: quiet reached, a deadline passed, a look planned.
   mutating func runDue(_ now: Now) {
-    for subject in subjects.keys.sorted() {
+    for subject in dueSubjects(now) {
       guard let state = subjects[subject] else { continue }
+      if isOther(subject), !state.phase.isInFlight, isCrowded { continue }
       switch state.phase {
       case .idle:
         guard !isStopping, let next = state.nextLook, next <= now.monotonic else { continue }
@@ -76,6 +78,17 @@ extension Reconciler {
     }
   }
 
+  private func dueSubjects(_ now: Now) -> [Subject] {
+    var due: [Subject] = []
+    for (subject, state) in subjects {
+      guard let moment = state.phase == .idle ? state.nextLook : state.phase.deadline, moment <= now.monotonic else {
+        continue
+      }
+      due.append(subject)
+    }
+    return due.sorted()
+  }
+
   // MARK: Observed
 
   mutating func observed(_ pass: PassID, _ observation: Observation, _ now: Now) {
@@ -88,6 +101,7 @@ extension Reconciler {
     state.lastLook = now.wall
     subjects[subject] = state
     takeIn(observation, subject, now)
+    guard subjects[subject] != nil else { return }
     becomeReady()
     guard !isStopping else { return finishStop() }
     decide(subject, pass, observation, now)
@@ -108,11 +122,11 @@ extension Reconciler {
       followInstallation(seen, now)
       // What is known of the password decides what may be done about the Secret.
       if isNews, let own = ownNode { wake(own, .relatedSubject, now) }
+    case .cluster(let seen): takeIn(seen, now)
+    case .node(let seen) where isOther(subject):
+      if let name = subject.nodeName { takeIn(seen, ofOther: name, now) }
     case .node(let seen):
-      if nodeMemory.note(seen, at: now.monotonic) {
-        holdOff(now)
-        emit(.record(Record(.datastoreWentBack)))
-      }
+      if nodeMemory.note(seen, at: now.monotonic) { datastoreWentBack(now) }
       let isNews =
         node?.file != seen.file || node?.fileVerdict != seen.fileVerdict || node?.escrowVerdict != seen.escrowVerdict
       node = seen
@@ -121,7 +135,13 @@ extension Reconciler {
     }
   }
 
-  private var ownNode: Subject? { subjects.keys.first { $0 != .machine } }
+  var ownNode: Subject? { ownName.map { .node($0) } }
+
+  /// What is remembered of this machine's own Node.
+  var nodeMemory: NodeMemory {
+    get { ownName.flatMap { nodeMemories[$0] } ?? NodeMemory() }
+    set { if let ownName { nodeMemories[ownName] = newValue } }
+  }
 
   /// A server's own Node is a subject of its own; it follows the name.
   private mutating func followInstallation(_ seen: MachineObservation, _ now: Now) {
@@ -138,14 +158,17 @@ extension Reconciler {
       if case .unknown = installation.effectiveName { return }
       wanted = installation.effectiveName.value
     }
+    followCluster(installation, now)
     let secret = wanted.flatMap { name in installation.map { $0.distribution.secretName(of: name) } }
     guard secret != watchedSecret else { return }
     watchedSecret = secret
-    for other in subjects.keys where other != .machine { subjects[other] = nil }
-    nodeMemory = NodeMemory()
+    if let ownNode { subjects[ownNode] = nil }
+    if let ownName { nodeMemories[ownName] = nil }
+    ownName = wanted
     node = nil
     emit(.watchSecret(secret))
     if let wanted {
+      nodeMemories[wanted] = NodeMemory()
       subjects[.node(wanted)] = SubjectState(watchedSince: lastReplacement(of: wanted, now))
       wake(.node(wanted), .start, now)
     }
@@ -180,25 +203,33 @@ extension Reconciler {
 
   // MARK: Decide
 
-  func circumstances(_ policy: Policy, _ now: Now) -> Circumstances {
+  func circumstances(_ subject: Subject, _ policy: Policy, _ now: Now) -> Circumstances {
     var circumstances = Circumstances(policy: policy, history: history, holdOffUntil: holdOffUntil, now: now)
+    circumstances.lacking = configuration.lacking
     circumstances.machine = machineMemory
-    circumstances.node = nodeMemory
     circumstances.verdicts = node
     circumstances.installation = machine?.installation.value
-    circumstances.collisionUntil = collisionUntil
+    circumstances.ledger = cluster.ledger.map(\.ledger)
+    circumstances.wave = cluster.wave
+    let name = isOther(subject) ? subject.nodeName : ownName
+    circumstances.node = name.flatMap { nodeMemories[$0] } ?? NodeMemory()
+    circumstances.collisionUntil = name.flatMap { collisions[$0] }
+    if isOther(subject), let name { circumstances.other = otherNode(name, now) }
+    circumstances.approval = ownName.flatMap { approval(of: $0, now) }
     return circumstances
   }
 
   private mutating func decide(_ subject: Subject, _ pass: PassID, _ observation: Observation, _ now: Now) {
     guard let policy, var state = subjects[subject] else { return }
-    let plan = Planner.plan(for: observation, circumstances(policy, now))
-    recordObstacles(&state, observation)
+    let plan = Planner.plan(for: observation, circumstances(subject, policy, now))
+    recordObstacles(&state, subject, observation)
     if case .machine(let seen) = observation {
       sweepOnce(seen.installation.value)
       recordRefusal(seen, pass, plan.decisions, now)
       recordCredentialConflict(seen)
       recordJoins(seen, pass, now)
+      wakeForJoins(seen, now)
+      reviewOthers(now)
     }
     noteHeals(&state, subject, plan, observation, pass, now)
     // A look that could not see something says nothing about it: what was known stays known (law L3).
@@ -206,7 +237,8 @@ extension Reconciler {
       !observation.canTell(before.finding.drift)
         && !plan.decisions.contains { $0.finding.drift == before.finding.drift }
     }
-    recordDecisions(&state, subject, plan, pass, unseen: unseen)
+    recordDecisions(&state, subject, plan, pass, unseen: unseen, now)
+    let before = state.decisions
     state.decisions = plan.decisions + unseen
     subjects[subject] = state
     if plan.decisions.contains(where: \.awaitsVerdict), let own = ownNode, subject == .machine {
@@ -224,6 +256,11 @@ extension Reconciler {
       return
     }
     planNextLook(subject, observation, plan, now)
+    if isOther(subject) {
+      forgetIfDone(subject, now)
+      // A thousand Nodes that are looked at again and again are as they were, mostly.
+      if before == plan.decisions + unseen { return }
+    }
     publish(now)
   }
 
@@ -251,6 +288,7 @@ extension Reconciler {
     if case .machine(let seen) = observation, seen.joins.value?.joins.isEmpty == false {
       next = min(next, now.monotonic + Self.joinLookInterval)
     }
+    next = min(next, nextOtherLook(subject, plan, now) ?? next)
     if let again = plan.lookAgain { next = min(next, max(again, now.monotonic + .milliseconds(1))) }
     if observation.isObstructed {
       next = min(next, now.monotonic + state.backoff.failed())
@@ -285,8 +323,10 @@ extension Observation {
     case .node(let node):
       [
         node.secret.obstacle, node.node.obstacle, node.lease.obstacle, node.file.obstacle, node.escrowObstacle,
-        node.verdictObstacle,
+        node.verdictObstacle, node.holders.obstacle, node.derived.obstacle,
       ].compactMap { $0 }
+    case .cluster(let cluster):
+      [cluster.view.obstacle, cluster.ledger.obstacle].compactMap { $0 }
     }
   }
 }

@@ -5,15 +5,21 @@ extension Reconciler {
     fields[.subject] = subject.description
     fields[.pass] = pass.description
     fields[.objectPID] = objectPID(subject)
-    if let name = machine?.installation.value?.effectiveName.value { fields[.node] = name.rawValue }
+    if let name = isOther(subject) ? subject.nodeName : machine?.installation.value?.effectiveName.value {
+      fields[.node] = name.rawValue
+    }
     return fields
   }
 
   // MARK: Obstacles
 
-  mutating func recordObstacles(_ state: inout SubjectState, _ observation: Observation) {
+  mutating func recordObstacles(_ state: inout SubjectState, _ subject: Subject, _ observation: Observation) {
     let present = Set(observation.obstacles)
-    let subject: Subject = if case .machine = observation { .machine } else { subjects.keys.max() ?? .machine }
+    // What stands in the way of a thousand Nodes is told once, of the cluster.
+    if isOther(subject) {
+      state.obstacles = present
+      return
+    }
     for obstacle in present.subtracting(state.obstacles).sorted(by: { $0.description < $1.description }) {
       emit(.record(Record(.obstructed, obstacle.fields(of: subject))))
     }
@@ -50,16 +56,18 @@ extension Reconciler {
   // MARK: Decisions
 
   mutating func recordDecisions(
-    _ state: inout SubjectState, _ subject: Subject, _ plan: Plan, _ pass: PassID, unseen: [Decision]
+    _ state: inout SubjectState, _ subject: Subject, _ plan: Plan, _ pass: PassID, unseen: [Decision], _ now: Now
   ) {
     let before = state.decisions
+    // A wave is told as a whole, and its nodes one by one once it is over.
+    if isOther(subject), cluster.wave != nil, !plan.decisions.contains(where: \.isAct) { return }
     for decision in plan.decisions {
       let last = before.first { $0.finding.drift == decision.finding.drift }
       if last.map(\.isWorthTelling) != true, decision.isWorthTelling {
         emit(
           .record(
             Record(
-              .driftFound,
+              .driftFound, priority: isUndecided(decision, subject) ? .info : nil,
               fields(
                 subject, pass,
                 [
@@ -69,14 +77,41 @@ extension Reconciler {
       }
       if let last, last.isSameConclusion(as: decision), !decision.isAct { continue }
       if let record = decisionRecord(decision, subject, pass) { emit(.record(record)) }
+      announceDecision(decision, subject, now)
     }
     for decision in before where decision.isWorthTelling {
       let drift = decision.finding.drift
       let isStillThere = plan.decisions.contains { $0.finding.drift == drift }
-      if isStillThere || unseen.contains(decision) || state.justHealed.contains(drift) { continue }
+      if isStillThere || unseen.contains(decision) || state.justHealed.contains(drift) || isUnderWatch(subject) {
+        continue
+      }
       emit(.record(Record(.driftGone, fields(subject, pass, [.drift: drift.rawValue]))))
     }
     state.justHealed = []
+  }
+
+  /// Whether another Node is rebuilt or copied takes a while to see; until then it is no news.
+  private func isUndecided(_ decision: Decision, _ subject: Subject) -> Bool {
+    guard isOther(subject), case .wait = decision.verdict else { return false }
+    return true
+  }
+
+  /// What was found is not gone while it is not known what has become of the heal.
+  private func isUnderWatch(_ subject: Subject) -> Bool {
+    isOther(subject) && subject.nodeName.flatMap { nodeMemories[$0]?.reset } != nil
+  }
+
+  private mutating func announceDecision(_ decision: Decision, _ subject: Subject, _ now: Now) {
+    guard isOther(subject), let name = subject.nodeName else { return }
+    let advice = Advice.advice(for: decision, of: name)
+    switch decision.verdict {
+    case .hold(let reason):
+      let note = "Holding a remedy for \(decision.finding.drift.rawValue): \(reason); \(advice)"
+      announce(subject, "RemedyHeld", decision.rule?.remedy.rawValue ?? "hold", note, true, now)
+    case .report where decision.finding.drift == .nameCollision:
+      announce(subject, "NameCollision", Remedy.report.rawValue, "\(decision.finding.detail); \(advice)", true, now)
+    case .act, .wait, .report: break
+    }
   }
 
   private func decisionRecord(_ decision: Decision, _ subject: Subject, _ pass: PassID) -> Record? {
@@ -90,7 +125,7 @@ extension Reconciler {
       // What no rule names was nobody's decision.
       if decision.rule == nil { priority = .error }
     case .wait(let wait, _, _):
-      guard wait != .settle else { return nil }
+      guard wait != .settle, wait != .batch else { return nil }
       kind = .held
       priority = wait == .budget ? .warning : .info
     }
@@ -99,10 +134,9 @@ extension Reconciler {
       .rule: decision.rule.map { "\($0.name) (\($0.origin))" } ?? "none",
     ]
     if let remedy = decision.rule?.remedy { more[.remedy] = remedy.rawValue }
-    if case .act(.replaceSecret(let replacement)) = decision.verdict, let old = replacement.old {
-      more[.secretUID] = old.uid
-    }
-    more[.advice] = Advice.advice(for: decision)
+    if case .act(let action) = decision.verdict { more[.secretUID] = action.secretUID }
+    more[.advice] =
+      isOther(subject) ? subject.nodeName.map { Advice.advice(for: decision, of: $0) } : Advice.advice(for: decision)
     more[.refusal] = decision.finding.diagnosis?.rawValue
     return Record(kind, priority: priority, fields(subject, pass, more))
   }
@@ -128,6 +162,7 @@ extension Reconciler {
       } else {
         more[.outcome] = "done"
         emit(.record(Record(.acted, fields(subject, pass, more))))
+        announce(subject, "Acted", action.word, "Done: \(action.word)", false, now)
       }
     case .answered(let answer):
       count("acts-done")
@@ -144,6 +179,7 @@ extension Reconciler {
       emit(.record(Record(.collision, fields(subject, pass, more))))
     case .failed(let obstacle), .refused(let obstacle):
       count("acts-failed")
+      noteUnknown(action, outcome, now)
       guard state.lastFailure != obstacle else { return }
       state.lastFailure = obstacle
       more[.obstacle] = obstacle.description
@@ -158,12 +194,25 @@ extension Reconciler {
     switch action {
     case .acceptIntoEscrow: machineMemory.provenFile = nil
     case .restartAgent, .useNodeID: machineMemory.noteRestart(at: now.monotonic)
+    case .resetSecret(let reset):
+      noteReset(reset, now)
+      noteSpent(reset.approval)
+      // Whoever comes back, or does not, tells how it went.
+      return
+    case .putBackSecret(let putBack):
+      endWatch(putBack.node)
+      return
     default: break
     }
     guard let drift else { return }
     state.unverified.removeAll { $0.drift == drift }
     state.unverified.append(SubjectState.Heal(drift: drift, action: action, pass: pass, at: now.monotonic))
-    if case .replaceSecret = action { state.secretHealedAt = now.monotonic }
+    guard case .replaceSecret(let replacement) = action else { return }
+    state.secretHealedAt = now.monotonic
+    guard case .derived = replacement.source else { return }
+    // Who is refused from now on presents another password than the one that was derived.
+    nodeMemories[replacement.node]?.healedAt = now.monotonic
+    noteSpent(replacement.approval)
   }
 
   // MARK: Heals
@@ -181,6 +230,11 @@ extension Reconciler {
       let isTooSoon = heal.action.restartsAgent && now.monotonic - heal.at <= Refusal.standing
       let isAccepted = acceptedAt.map { $0 > heal.at } ?? false
       return !drifts.contains(heal.drift) && observation.canTell(heal.drift) && (!isTooSoon || isAccepted)
+        && !(heal.isOfRefusal && observation.isRefused(at: now.monotonic))
+    }
+    if drifts.contains(.nameCollision), let name = subject.nodeName, state.unverified.contains(where: \.isOfRefusal) {
+      state.unverified.removeAll(where: \.isOfRefusal)
+      collisions[name] = now.monotonic + Self.collisionPause
     }
     for heal in state.unverified where isGone(heal) {
       count("heals")
@@ -222,17 +276,36 @@ extension Reconciler {
     let back = drifts.intersection([.secretMismatch, .secretMissing, .secretMalformed])
     guard let drift = back.first else { return }
     state.secretHealedAt = nil
-    collisionUntil = now.monotonic + Self.collisionPause
+    if let name = subject.nodeName { collisions[name] = now.monotonic + Self.collisionPause }
     emit(
       .record(
         Record(.collision, fields(subject, pass, [.drift: drift.rawValue, .advice: Advice.collision]))))
   }
 }
 
+extension SubjectState.Heal {
+  /// A Node's Secret was replaced because its name was refused: who asked has to be let in.
+  fileprivate var isOfRefusal: Bool {
+    guard case .replaceSecret = action else { return false }
+    return drift == .nodeReprovisioned
+  }
+}
+
+extension Observation {
+  fileprivate func isRefused(at now: Moment) -> Bool {
+    guard case .node(let node) = self else { return false }
+    return node.join.value?.stands(at: now) ?? false
+  }
+}
+
 extension Decision {
   /// What may settle by itself within moments is not told.
   var isWorthTelling: Bool {
-    if case .wait(.settle, _, _) = verdict { false } else { true }
+    switch verdict {
+    // Of what holds as one batch the batch is told.
+    case .wait(.settle, _, _), .wait(.batch, _, _): false
+    default: true
+    }
   }
 
   var isAct: Bool {
@@ -252,7 +325,7 @@ extension Decision {
 }
 
 extension Obstacle {
-  func fields(of subject: Subject) -> [RecordField: String] {
+  package func fields(of subject: Subject) -> [RecordField: String] {
     [
       .subject: subject.description, .obstacle: description, .reason: kind.rawValue,
       .advice: Advice.advice(for: self),

@@ -28,15 +28,39 @@ extension Reconciler {
   }
 
   func makeReport(_ now: Now) -> StatusReport {
-    let entries = subjects.keys.sorted().compactMap { subject in subjects[subject].map { entry(subject, $0) } }
+    let entries = shownSubjects.compactMap { subject in subjects[subject].map { entry(subject, $0) } }
     let conditions = conditions(now)
     return StatusReport(
       version: configuration.version, pid: configuration.pid, publishedAt: now.wall, startedAt: startedAt,
       node: machine?.installation.value?.effectiveName.value?.rawValue, mode: policy?.mode ?? .observe,
       policyOrigin: policyOrigin, verdict: Self.verdict(of: entries, conditions), conditions: conditions,
       subjects: entries, counters: counters, pauses: pauses(now), watched: watched(now),
-      refusedJoins: joinReport(now))
+      refusedJoins: joinReport(now), batch: batch)
   }
+
+  /// All that is held as one of many, as far as one approval can name it. The ID stands for exactly these Secrets.
+  private var batch: StatusReport.Batch? {
+    guard cluster.wave != nil else { return nil }
+    let members = subjects.keys.sorted().compactMap { subject -> StatusReport.Batch.Member? in
+      guard let name = subject.nodeName, isOther(subject), let state = subjects[subject],
+        state.decisions.contains(where: \.isInBatch), case .node(let seen) = state.observation,
+        let secret = seen.secret.value
+      else { return nil }
+      return StatusReport.Batch.Member(node: name.rawValue, secretUID: secret.identity.uid)
+    }.prefix(Ledger.approvalLimit)
+    guard !members.isEmpty else { return nil }
+    let digest = FNV1a.digest(members.flatMap { Array("\($0.node) \($0.secretUID)\n".utf8) })
+    return StatusReport.Batch(id: "b-" + String(digest % 0x1_0000_0000, radix: 16), members: Array(members))
+  }
+
+  /// Of other Nodes those with something to tell, and not more than anybody can read.
+  private var shownSubjects: [Subject] {
+    let others = subjects.filter { isOther($0.key) && $0.value.decisions.contains(where: \.isWorthTelling) }.keys
+      .sorted()
+    return (subjects.keys.filter { !isOther($0) } + others.prefix(Self.otherEntryLimit)).sorted()
+  }
+
+  static let otherEntryLimit = 100
 
   private func watched(_ now: Now) -> StatusReport.Watched? {
     guard let file = machineMemory.file else { return nil }
@@ -61,7 +85,9 @@ extension Reconciler {
   }
 
   private func pauses(_ now: Now) -> [StatusReport.Pause] {
-    let moments: [(StatusReport.Pause.Reason, Moment?)] = [(.holdOff, holdOffUntil), (.collision, collisionUntil)]
+    let moments: [(StatusReport.Pause.Reason, Moment?)] = [
+      (.holdOff, holdOffUntil), (.collision, collisions.values.max()),
+    ]
     return moments.compactMap { reason, moment in
       guard let moment, moment > now.monotonic else { return nil }
       return StatusReport.Pause(reason, until: now.wall + (moment - now.monotonic))
@@ -76,7 +102,10 @@ extension Reconciler {
     }
     let verdict: StatusReport.Verdict
     let isConflict = subject == .machine && isCredentialConflictTold
-    if state.decisions.contains(where: \.needsPerson) || state.isForeignEscrowTold || isConflict {
+    let isOther = isOther(subject)
+    if state.decisions.contains(where: { isOther ? $0.needsPersonElsewhere : $0.needsPerson })
+      || state.isForeignEscrowTold || isConflict
+    {
       verdict = .needsPerson
     } else if state.decisions.contains(where: { state.observation?.canTell($0.finding.drift) == true }) {
       verdict = .beingHandled
@@ -135,9 +164,13 @@ extension Reconciler {
 
   /// `nil` on a machine without the server role, which has no rights in the cluster and needs none.
   private var clusterCondition: StatusReport.Condition? {
-    guard watchedSecret != nil else { return nil }
-    guard let node else { return StatusReport.Condition(.clusterReachable, .unknown, reason: "not looked at yet") }
-    guard let obstacle = node.secret.obstacle ?? node.node.obstacle else {
+    guard watchedSecret != nil || cluster.distribution != nil else { return nil }
+    let unseen = [cluster.view.obstacle, cluster.ledger.obstacle].contains(ClusterState.notSeen)
+    if unseen || watchedSecret != nil && node == nil {
+      return StatusReport.Condition(.clusterReachable, .unknown, reason: "not looked at yet")
+    }
+    let obstacles = [node?.secret.obstacle, node?.node.obstacle, cluster.view.obstacle, cluster.ledger.obstacle]
+    guard let obstacle = obstacles.compactMap({ $0 }).first else {
       return StatusReport.Condition(.clusterReachable, .yes)
     }
     return StatusReport.Condition(.clusterReachable, .no, reason: Self.reason(obstacle))
@@ -205,7 +238,15 @@ extension Reconciler {
 }
 
 extension Decision {
+  var isInBatch: Bool { if case .wait(.batch, _, _) = verdict { true } else { false } }
+
   /// Nothing will happen by itself.
+  /// What a rule says to leave alone on another Node was a person's decision already.
+  package var needsPersonElsewhere: Bool {
+    if case .report = verdict, rule?.remedy == .report, finding.drift != .nameCollision { return false }
+    return needsPerson
+  }
+
   package var needsPerson: Bool {
     switch verdict {
     case .hold, .report: true

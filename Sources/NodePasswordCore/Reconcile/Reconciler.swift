@@ -1,7 +1,7 @@
 /// The state machine: one event in, commands out, nothing else. All effects are somebody else's.
 ///
-/// Subjects are reconciled one pass at a time each, side by side; there are at most two here: the machine, which is
-/// looked at without any network, and its own Node.
+/// Subjects are reconciled one pass at a time each, side by side: the machine, which is looked at without any network, and
+/// its own Node; on a server the cluster as a whole, and each other Node that there is a reason to look at.
 package struct Reconciler: Sendable {
   package struct Configuration: Hashable, Sendable {
     package var version: String
@@ -9,6 +9,8 @@ package struct Reconciler: Sendable {
     /// Deadlines of the state machine itself; the ports have shorter ones of their own.
     package var observeDeadline = Duration.seconds(30)
     package var performDeadline = Duration.seconds(60)
+    /// Left out, so that the simulation can show that each is missed; none in any program.
+    package var lacking: Set<Safeguard> = []
 
     package init(version: String, pid: Int32) {
       self.version = version
@@ -34,11 +36,16 @@ package struct Reconciler: Sendable {
   var actLogProblem: Obstacle?
   package var subjects: [Subject: SubjectState] = [:]
   package var machineMemory = MachineMemory()
-  var nodeMemory = NodeMemory()
+  package var nodeMemories: [NodeName: NodeMemory] = [:]
   package var machine: MachineObservation?
+  /// This machine's own name, where its Node is looked at, and the newest look at that.
+  var ownName: NodeName?
   var node: NodeObservation?
+  var cluster = ClusterState()
+  var eventBudget = EventBudget()
   package var holdOffUntil = Moment(nanoseconds: .min)
-  var collisionUntil: Moment?
+  /// Names that are left alone after a heal was undone, and until when.
+  var collisions: [NodeName: Moment] = [:]
   var clockOffset: Duration?
   var startedAt = WallTime(nanoseconds: 0)
   var isReady = false
@@ -76,9 +83,11 @@ package struct Reconciler: Sendable {
     case .started: start(now)
     case .policyRead(let reading): policyWasRead(reading, now)
     case .actsLoaded(let acts): actsWereLoaded(acts, now)
+    case .markLoaded(let mark): markWasLoaded(mark, now)
     case .woken(let subject, let cause): wake(subject, cause, now)
     case .observed(let pass, let observation): observed(pass, observation, now)
-    case .counted(let pass, let step, let obstacle): counted(pass, step, obstacle, now)
+    case .counted(let pass, let step, let counting): counted(pass, step, counting, now)
+    case .ledgerSeen(let reading): ledgerWasSeen(reading, now)
     case .performed(let pass, let step, let outcome): performed(pass, step, outcome, now)
     case .noted(let record): emit(.record(record))
     case .alertEnded(let alarm, let obstacle): alertEnded(alarm, obstacle, now)
@@ -100,6 +109,7 @@ package struct Reconciler: Sendable {
   private mutating func start(_ now: Now) {
     startedAt = now.wall
     emit(.loadActs)
+    emit(.loadMark)
     emit(.readPolicy)
   }
 
@@ -232,8 +242,16 @@ package struct Reconciler: Sendable {
   // MARK: Timer
 
   private mutating func armTimer(_ now: Now) {
-    let looks = subjects.values.compactMap(Self.nextMoment)
-    let next = isStopping ? inFlightDeadline : (looks + [alarms.nextRetry].compactMap { $0 }).min()
+    let isCrowded = isCrowded
+    var look: Moment?
+    for (subject, state) in subjects {
+      // One that waits for room is looked at when another is done.
+      guard !isCrowded || state.phase.isInFlight || !isOther(subject), let moment = Self.nextMoment(state) else {
+        continue
+      }
+      look = look.map { min($0, moment) } ?? moment
+    }
+    let next = isStopping ? inFlightDeadline : [look, alarms.nextRetry].compactMap { $0 }.min()
     guard next != timer else { return }
     timer = next
     emit(.setTimer(next))

@@ -11,6 +11,8 @@ package struct AccessRight: Hashable, Sendable {
     case look
     /// Once a rule with this remedy acts.
     case remedy(Remedy)
+    /// Once a rule acts on Secrets, or holds such an act.
+    case secretAct
     /// Not by this version; granted already, so that an update of the program needs none of the roles.
     case later
   }
@@ -31,35 +33,36 @@ package struct AccessRight: Hashable, Sendable {
   package static let all: [AccessRight] =
     secrets([
       (.get, .look, "compare its hash with this machine's password"),
-      (.list, .look, "learn the version that a watch starts from, of the one name"),
-      (.watch, .look, "hear of a change at once, of the one name"),
+      (.list, .look, "find the Secrets of all nodes, by their metadata"),
+      (.watch, .look, "hear of a change of any of them at once"),
       (.create, .remedy(.replaceSecret), "make the Secret again, and rehearse that before"),
       (.delete, .remedy(.replaceSecret), "replace a Secret whose hash is wrong, by uid and resourceVersion"),
       (.patch, .remedy(.sealSecret), "set “immutable” on a Secret"),
     ])
     + ledger(
       [
-        (.get, .later, "read what all servers did"),
-        (.update, .later, "write an act down before it is done, by resourceVersion"),
+        (.get, .secretAct, "read what all servers did"),
+        (.update, .secretAct, "write an act down before it is done, by resourceVersion"),
       ], name: "nodepassd-ledger")
-    + ledger([(.create, .later, "make the ledger")], name: nil)
+    + ledger([(.create, .secretAct, "make the ledger")], name: nil)
     + rights(
       "coordination.k8s.io", "leases", "kube-node-lease", [(.get, .look, "see whether a Node is live")])
     + rights(
       "events.k8s.io", "events", "default",
       [
-        (.create, .later, "tell on the Node what was done and what is held"),
+        (.create, .secretAct, "tell on the Node what was done and what is held"),
         (.patch, .later, "count a repeated Event instead of making another"),
       ])
     + rights(
       "", "nodes", nil,
       [
         (.get, .look, "see whether this machine's Node is live, and here"),
-        (.list, .later, "find the Nodes without a Secret"),
-        (.watch, .later, "hear of a Node that comes, goes or is rebuilt"),
+        (.list, .look, "find the Nodes without a Secret, and who holds an address"),
+        (.watch, .look, "hear of a Node that comes, goes or is rebuilt"),
       ])
 
-  /// What `policy` needs for this machine's own node.
+  /// What `policy` needs on this server. Lists and watches are of everything; the rest is asked for by this machine's own
+  /// node, which stands for all.
   package static func needed(by policy: Policy, node: NodeName, _ distribution: Distribution) -> [AccessRight] {
     all.compactMap { right in
       switch right.need {
@@ -67,10 +70,15 @@ package struct AccessRight: Hashable, Sendable {
       case .later: return nil
       case .remedy(let remedy):
         guard policy.mode == .enforce, policy.rules.contains(where: { $0.remedy == remedy }) else { return nil }
+      case .secretAct:
+        let counted: Set<Remedy> = [.replaceSecret, .resetSecret, .sealSecret, .hold]
+        guard policy.mode == .enforce, policy.rules.contains(where: { counted.contains($0.remedy) }) else { return nil }
       }
       var right = right
+      // Of these no role names a node's.
+      if right.resource == "configmaps" || right.resource == "events" { return right }
       // A create is not asked for by name: a role that names objects never allows it, though a review by name says so.
-      if right.verb != .create {
+      if ![.create, .list, .watch].contains(right.verb) {
         right.name = right.resource == "secrets" ? distribution.secretName(of: node) : node.rawValue
       }
       return right

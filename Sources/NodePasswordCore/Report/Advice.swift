@@ -21,8 +21,9 @@ package enum Advice {
 
   private static func advice(for wait: Finding.Wait) -> String {
     switch wait {
-    case .settle, .verdict, .heartbeat, .holdOff, .condition, .server, .refusals:
+    case .settle, .verdict, .heartbeat, .holdOff, .condition, .server, .refusals, .ledger, .sync, .address, .returning:
       "nothing yet; it is looked at again by itself"
+    case .batch: wave
     case .budget: "find out what keeps changing it; acting goes on when the budget has room again"
     }
   }
@@ -71,6 +72,7 @@ package enum Advice {
       "make sure that this Node is this machine and is healthy, then delete its node-password Secret by name; the agent makes a new one at its next start"
     case .nodeNameChanged:
       "if the rename is meant, delete the old Node after the new one has joined; else put the name or the `id` file back"
+    case .datastoreRestored: wave
     default: "look at `nodepassd explain`"
     }
   }

@@ -3,8 +3,63 @@ package enum FactList {
   package static func facts(of observation: Observation, _ circumstances: Circumstances) -> [Explanation.Fact] {
     switch observation {
     case .machine(let machine): facts(of: machine, circumstances)
-    case .node(let node): facts(of: node, circumstances)
+    case .node(let node):
+      circumstances.other.map { facts(of: node, $0, circumstances) } ?? facts(of: node, circumstances)
+    case .cluster(let cluster): facts(of: cluster)
     }
+  }
+
+  private static func facts(
+    of node: NodeObservation, _ other: OtherNode, _ circumstances: Circumstances
+  ) -> [Explanation.Fact] {
+    let live: String =
+      switch circumstances.node.isLive(at: circumstances.now.monotonic) {
+      case .some(true): "yes"
+      case .some(false): "no"
+      case .none: "not known from one look"
+      }
+    let peers = other.peers.sorted().joined(separator: ", ")
+    return [
+      Explanation.Fact(
+        "Node", word(node.node, absent: "there is none") { $0.isBeingDeleted ? "being deleted" : "present" }),
+      Explanation.Fact("Node is live", live),
+      Explanation.Fact(
+        "InternalIP", word(node.node, absent: "none") { $0.internalAddresses.joined(separator: ", ") }),
+      Explanation.Fact("Secret", word(node.secret, absent: "there is none: the name is free", secret)),
+      Explanation.Fact(
+        "refused joins", word(node.join, absent: "none on this server") { "\($0.count) in the last ten minutes" }),
+      Explanation.Fact("asks from", peers.isEmpty ? "nowhere known" : peers),
+      Explanation.Fact("approved", other.approval == nil ? "no" : "yes"),
+    ] + derived(node, other, circumstances)
+  }
+
+  /// What the fleet key says, where the policy derives passwords from one.
+  private static func derived(
+    _ node: NodeObservation, _ other: OtherNode, _ circumstances: Circumstances
+  ) -> [Explanation.Fact] {
+    guard circumstances.policy.escrow == .derived else { return [] }
+    let match = word(node.derived, absent: "not known: the fleet key was not given to this command") { match in
+      if let generation = match.generation { return "the Secret's hash is of generation \(generation)" }
+      let tried = match.tried.sorted().map(String.init).joined(separator: ", ")
+      return tried.isEmpty ? "there is no hash to hold it against" : "the Secret's hash is not of generation \(tried)"
+    }
+    let enrolled: String =
+      switch circumstances.ledger {
+      case .unknown(let obstacle): "unknown: \(obstacle)"
+      case .absent, .present: other.enrolled.map { "yes, with generation \($0)" } ?? "no: a difference is no drift"
+      }
+    return [Explanation.Fact("enrolled", enrolled), Explanation.Fact("derived password", match)]
+  }
+
+  private static func facts(of cluster: ClusterObservation) -> [Explanation.Fact] {
+    [
+      Explanation.Fact("Nodes", word(cluster.view, absent: "none") { String($0.nodeCount) }),
+      Explanation.Fact("node-password Secrets", word(cluster.view, absent: "none") { String($0.secretCount) }),
+      Explanation.Fact("Nodes without a Secret", word(cluster.view, absent: "none") { String($0.withoutSecretCount) }),
+      Explanation.Fact("Secrets without a Node", word(cluster.view, absent: "none") { String($0.orphanCount) }),
+      Explanation.Fact(
+        "ledger", word(cluster.ledger, absent: "there is none") { "\($0.ledger.acts.count) entries" }),
+    ]
   }
 
   private static func facts(of machine: MachineObservation, _ circumstances: Circumstances) -> [Explanation.Fact] {

@@ -87,6 +87,7 @@ package enum RecordKind: String, CaseIterable, Hashable, Sendable {
   case probed
   case joinRefused = "join-refused"
   case joinEvidenceDropped = "join-evidence-dropped"
+  case ledgerMade = "ledger-made"
   case alertFailed = "alert-failed"
   case alertsSuppressed = "alerts-suppressed"
 }
@@ -133,6 +134,7 @@ extension RecordKind {
     case .probed: "3d2142891ea143d99303a6e4fba1764c"
     case .joinRefused: "e33aa15fd23340be9a43d8cc712e7cd8"
     case .joinEvidenceDropped: "c540020b8f374977b31cf9dd5720a46e"
+    case .ledgerMade: "0f6a8d1c5b7e4a3d9c2e6f41b08d7a95"
     case .alertFailed: "7903a9b532cd467c9d63a1a4de0ed928"
     case .alertsSuppressed: "e24acaa32f0f4238895ddf3787f10015"
     }
@@ -194,6 +196,8 @@ extension RecordKind {
       "A node is refused: the server knows another password for its name"
     case .joinEvidenceDropped:
       "Too many nodes are refused; keeping those that asked last"
+    case .ledgerMade:
+      "Making the ledger of acts; counting budgets as spent"
     case .alertFailed:
       "Failed to raise an alert"
     case .alertsSuppressed:
@@ -207,7 +211,7 @@ extension RecordKind {
     case .acted, .healed, .escrowAccepted, .agentAdmitted, .probed: .notice
     case .driftFound, .reported, .obstructed, .clockJumped, .datastoreWentBack, .escrowDamaged, .refusedPassword,
       .refusedEmptyPassword, .refusedMalformedPassword, .sealFallback, .alertsSuppressed, .joinRefused,
-      .joinEvidenceDropped:
+      .joinEvidenceDropped, .ledgerMade:
       .warning
     case .held, .policyRejected, .actFailed, .collision, .escrowForeign, .actLogDamaged, .frozen, .refusedNameTaken,
       .refusedToken, .refusedNodeDeleted, .refusedStaleCertificate, .refusedNodeName, .credentialConflict, .alertFailed:

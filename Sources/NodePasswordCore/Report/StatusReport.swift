@@ -167,6 +167,27 @@ package struct StatusReport: Hashable, Sendable, Codable {
     }
   }
 
+  /// Acts on Secrets that wait for one approval, since they are a part of a wave (`approve --batch`).
+  package struct Batch: Hashable, Sendable, Codable {
+    package struct Member: Hashable, Sendable, Codable {
+      package var node: String
+      package var secretUID: String
+
+      package init(node: String, secretUID: String) {
+        self.node = node
+        self.secretUID = secretUID
+      }
+    }
+
+    package var id: String
+    package var members: [Member]
+
+    package init(id: String, members: [Member]) {
+      self.id = id
+      self.members = members
+    }
+  }
+
   package var version: String
   package var pid: Int32
   package var publishedAt: WallTime
@@ -182,11 +203,14 @@ package struct StatusReport: Hashable, Sendable, Codable {
   package var watched: Watched?
   /// `nil`: none, or none could be seen (`refusals-visible`).
   package var refusedJoins: RefusedJoins?
+  /// `nil`: nothing waits as a batch.
+  package var batch: Batch?
 
   package init(
     version: String, pid: Int32, publishedAt: WallTime, startedAt: WallTime, node: String?, mode: Policy.Mode,
     policyOrigin: String, verdict: Verdict, conditions: [Condition], subjects: [Entry], counters: [String: Int],
-    pauses: [Pause] = [], watched: Watched? = nil, refusedJoins: RefusedJoins? = nil
+    pauses: [Pause] = [], watched: Watched? = nil, refusedJoins: RefusedJoins? = nil,
+    batch: Batch? = nil
   ) {
     self.version = version
     self.pid = pid
@@ -202,5 +226,6 @@ package struct StatusReport: Hashable, Sendable, Codable {
     self.pauses = pauses
     self.watched = watched
     self.refusedJoins = refusedJoins
+    self.batch = batch
   }
 }

@@ -44,12 +44,20 @@ package enum Subject: Hashable, Comparable, Sendable, CustomStringConvertible {
   case machine
   /// The Node of this name and its node-password Secret.
   case node(NodeName)
+  /// All Nodes and node-password Secrets beside each other, and the ledger.
+  case cluster
 
   package var description: String {
     switch self {
     case .machine: "machine"
     case .node(let name): "node/\(name)"
+    case .cluster: "cluster"
     }
+  }
+
+  /// The Node that it is about.
+  package var nodeName: NodeName? {
+    if case .node(let name) = self { name } else { nil }
   }
 
   package static func < (left: Subject, right: Subject) -> Bool { left.description < right.description }

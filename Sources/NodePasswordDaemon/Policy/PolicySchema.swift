@@ -54,8 +54,8 @@ package enum PolicySchema {
 
   static let condition: [PolicyKey] = [
     PolicyKey("notReadyFor", .duration(second...(day * 30)), "The Node has not been live for at least this long."),
-    PolicyKey("refusals", .count(1...10_000), "Refused joins seen within `window`."),
-    PolicyKey("window", .duration(second...day), "The span in which refused joins are counted."),
+    PolicyKey("refusals", .count(1...RefusedJoin.recentLimit), "Refused joins seen within `window`."),
+    PolicyKey("window", .duration(second...JoinEvidence.window), "The span in which refused joins are counted."),
     PolicyKey("sourceAddress", .sourceAddress, "Whose join may take the name: node, any, or a list of networks."),
     PolicyKey(
       "firstComer", .choice(["accept"]), "Needed beside `sourceAddress: any`: whoever asks first gets the name."),

@@ -15,11 +15,27 @@ package protocol AgentJournal: Sendable {
   /// The joins that this unit refused within the window; none of them is an answer, too. Unknown: as above, and where they
   /// are not followed. Never absent.
   func joins(of unit: String, _ completion: @escaping Completion<Observed<JoinEvidence>>)
+
+  /// Of those the ones of one name. Absent: there are none.
+  func join(as name: NodeName, refusedBy unit: String, _ completion: @escaping Completion<Observed<RefusedJoin>>)
 }
 
 extension AgentJournal {
   package func follow(_ unit: String?, wake: @escaping @Sendable () -> Void) {
     follow(unit, withJoins: false, wake: wake)
+  }
+
+  package func join(
+    as name: NodeName, refusedBy unit: String, _ completion: @escaping Completion<Observed<RefusedJoin>>
+  ) {
+    joins(of: unit) { answer in
+      switch answer.observed() {
+      case .unknown(let obstacle): completion(.failure(obstacle))
+      case .absent: completion(.success(.absent))
+      case .present(let evidence):
+        completion(.success(evidence.joins.first { $0.name == name }.map { .present($0) } ?? .absent))
+      }
+    }
   }
 }
 

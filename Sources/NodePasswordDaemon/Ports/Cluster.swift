@@ -91,6 +91,10 @@ package protocol Nodes: Sendable {
   func get(_ name: NodeName, _ completion: @escaping Completion<Observed<NodeFacts>>)
   /// The resourceVersion of the Node's lease in `kube-node-lease`.
   func lease(_ name: NodeName, _ completion: @escaping Completion<Observed<String>>)
+
+  /// The names of all Nodes that hold this address as an `InternalIP`. Fails as a whole where any page of the list fails: a
+  /// part is not the whole (law L3).
+  func holders(of address: String, _ completion: @escaping Completion<[NodeName]>)
 }
 
 /// scrypt, on a bounded queue of its own: about 0.1 s and 32 MiB a call.

@@ -9,6 +9,12 @@ package struct Ports: Sendable {
   package var changes: any ChangeWatch
   package var secrets: any NodePasswordSecrets
   package var nodes: any Nodes
+  package var clusterWatch: any ClusterWatch
+  package var ledger: any LedgerStore
+  package var marks: any LedgerMarks
+  package var events: any NodeEvents
+  package var reserve: any HashReserve
+  package var fleetKey: any FleetKeys
   package var access: any AccessReviews
   package var derivation: any KeyDerivation
   package var policies: any PolicySource
@@ -27,7 +33,9 @@ package struct Ports: Sendable {
   package init(
     scheduler: any Scheduler, entropy: any Entropy, machine: any Machine, passwordFiles: any PasswordFiles,
     escrow: any EscrowStore, acts: any ActLog, changes: any ChangeWatch, secrets: any NodePasswordSecrets,
-    nodes: any Nodes, access: any AccessReviews, derivation: any KeyDerivation, policies: any PolicySource,
+    nodes: any Nodes, clusterWatch: any ClusterWatch, ledger: any LedgerStore, marks: any LedgerMarks,
+    events: any NodeEvents, reserve: any HashReserve, fleetKey: any FleetKeys, access: any AccessReviews,
+    derivation: any KeyDerivation, policies: any PolicySource,
     journal: any Journal, status: any StatusFile, services: any ServiceManager, agentJournal: any AgentJournal,
     units: any Units,
     alerts: any AlertUnits, credential: any ProvisionedCredential, agentConfiguration: any AgentConfiguration,
@@ -42,6 +50,12 @@ package struct Ports: Sendable {
     self.changes = changes
     self.secrets = secrets
     self.nodes = nodes
+    self.clusterWatch = clusterWatch
+    self.ledger = ledger
+    self.marks = marks
+    self.events = events
+    self.reserve = reserve
+    self.fleetKey = fleetKey
     self.access = access
     self.derivation = derivation
     self.policies = policies

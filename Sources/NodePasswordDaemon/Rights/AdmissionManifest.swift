@@ -80,7 +80,7 @@ enum AdmissionManifest {
       """#)
 
   private static let ledger = Policy(
-    name: "ledger", comment: "# Later: nodepassd's account makes its ledger and no other ConfigMap.\n",
+    name: "ledger", comment: "# nodepassd's account makes its ledger and no other ConfigMap.\n",
     resource: "configmaps",
     validations: #"""
           - expression: request.namespace == 'kube-system' && has(request.name) && request.name == 'nodepassd-ledger'

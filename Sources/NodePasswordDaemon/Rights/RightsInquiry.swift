@@ -35,7 +35,7 @@ package struct RightsInquiry: Sendable {
         completion(report, false)
       case .success(let verdict):
         report.take(right, verdict)
-        let allowsCreate = right.verb == .create && verdict == .allowed
+        let allowsCreate = right.verb == .create && right.resource == "secrets" && verdict == .allowed
         review(rights.dropFirst(), report, mayCreate: mayCreate || allowsCreate, completion)
       }
     }

@@ -10,10 +10,17 @@ package struct JoinTally: Hashable, Sendable {
     var lastSeen: Moment
     /// Of the name's lines: the last turn is the one that counts.
     var turn: UInt64
+    var recent: [Moment] = []
     var peers: [Peer] = []
     /// Without a peer, or of one that is listed no more.
     var others = WindowedCount()
     var moreSeen: Moment?
+
+    /// In the order of time, and only the newest.
+    mutating func note(_ moment: Moment) {
+      recent.insert(moment, at: recent.lastIndex { $0 <= moment }.map { $0 + 1 } ?? 0)
+      if recent.count > RefusedJoin.recentLimit { recent.removeFirst() }
+    }
   }
 
   private struct Peer: Hashable {
@@ -54,6 +61,7 @@ package struct JoinTally: Hashable, Sendable {
     entry.since = min(entry.since, moment)
     entry.lastSeen = max(entry.lastSeen, moment)
     entry.turn = lastTurn
+    entry.note(moment)
     let isNewPeer = note(peer, at: moment, &entry)
     entries[name] = entry
     turns.append(Turn(name: name, number: lastTurn))
@@ -67,6 +75,13 @@ package struct JoinTally: Hashable, Sendable {
     let start = start(at: max(newest, now))
     let joins = entries.filter { $0.value.lastSeen >= start }.map { Self.join($0.key, $0.value, since: start) }
     return JoinEvidence(joins: joins.sorted { $0.name < $1.name }, dropped: dropped.since(start).count)
+  }
+
+  /// Of one name, as of now. `nil`: none within the window.
+  package func join(as name: NodeName, at now: Moment) -> RefusedJoin? {
+    let start = start(at: max(newest, now))
+    guard let entry = entries[name], entry.lastSeen >= start else { return nil }
+    return Self.join(name, entry, since: start)
   }
 
   // MARK: Names
@@ -146,6 +161,7 @@ package struct JoinTally: Hashable, Sendable {
     return RefusedJoin(
       name: name, since: entry.since, count: counts.reduce(0) { $0 + $1.count },
       firstSeen: counts.compactMap(\.first).min() ?? entry.lastSeen, lastSeen: entry.lastSeen,
+      recent: entry.recent.filter { $0 >= start },
       peers: peers.map {
         RefusedJoin.Peer(address: $0.address, count: $0.count.count, lastSeen: $0.count.last ?? entry.lastSeen)
       },

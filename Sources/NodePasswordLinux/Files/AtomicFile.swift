@@ -155,7 +155,7 @@ package struct AtomicFile {
   /// files is swept only by one who may write there (law L9). For the daemon's start, under its lock: nobody else writes
   /// then.
   package static func sweep(_ paths: Paths) {
-    for directory in [paths.stateDirectory, paths.runtimeDirectory] { sweep(directory: directory) }
+    for directory in [paths.stateDirectory, paths.reserve, paths.runtimeDirectory] { sweep(directory: directory) }
   }
 
   /// What cannot be listed or removed now is swept by a later run.

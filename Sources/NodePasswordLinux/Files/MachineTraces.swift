@@ -26,10 +26,11 @@ package struct MachineTraces: Sendable {
   package static func ofMachine(_ paths: Paths, _ installation: Installation?) -> Result<MachineTraces, Obstacle> {
     do throws(Obstacle) {
       var files = try nodeFiles(paths, installation)
-      for directory in [paths.runtimeDirectory, paths.stateDirectory] {
+      for directory in [paths.runtimeDirectory, paths.reserve, paths.stateDirectory] {
         let found = (try FactFile.names(in: directory).found() ?? []).map { "\(directory)/\($0)" }
         // The lock is held now, and goes last. The policy is the operator's, not the machine's.
-        let ours = found.filter { $0 != paths.lockFile && $0 != paths.lastGoodPolicy }
+        let kept = [paths.lockFile, paths.lastGoodPolicy, paths.reserve]
+        let ours = found.filter { !kept.contains($0) }
         files += ours.filter { !$0.hasPrefix(paths.escrow) } + ours.filter { $0.hasPrefix(paths.escrow) }
       }
       return .success(MachineTraces(files: files + [paths.lockFile], left: left(paths, installation)))

@@ -27,6 +27,9 @@ package struct Paths: Hashable, Sendable {
   package var runtimeDirectory: String { absolute("/run/nodepassd") }
   package var escrow: String { absolute("/var/lib/nodepassd/escrow") }
   package var acts: String { absolute("/var/lib/nodepassd/acts") }
+  package var ledgerMark: String { absolute("/var/lib/nodepassd/ledger-mark") }
+  /// A directory.
+  package var reserve: String { absolute("/var/lib/nodepassd/reserve") }
   package var lastGoodPolicy: String { absolute("/var/lib/nodepassd/policy") }
   package var policy: String { absolute("/etc/nodepassd/policy.yaml") }
   package var policyDropIns: String { absolute("/etc/nodepassd/policy.d") }

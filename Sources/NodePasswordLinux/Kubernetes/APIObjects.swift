@@ -38,8 +38,14 @@ enum APIObjects {
       var kubeletVersion: String?
     }
 
+    struct Condition: Decodable {
+      var type: String
+      var lastHeartbeatTime: String?
+    }
+
     struct NodeStatus: Decodable {
       var addresses: [Address]?
+      var conditions: [Condition]?
       var nodeInfo: Info?
     }
 

@@ -36,6 +36,10 @@ package struct APIPatience: Sendable {
   package var watch = Duration.seconds(300)
   package var firstBackoff = Duration.seconds(1)
   package var longestBackoff = Duration.seconds(60)
+  /// A streaming list that says nothing for so long before its end mark is given up for a list in pages.
+  package var initialEvents = Duration.seconds(2)
+  /// Changes of the cluster are told at once after quiet times, and otherwise together, so far apart.
+  package var coalescing = Duration.milliseconds(250)
 
   package init() {}
 }

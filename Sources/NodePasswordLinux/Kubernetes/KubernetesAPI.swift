@@ -7,18 +7,29 @@ package final class KubernetesAPI: Sendable {
   package let secrets: any NodePasswordSecrets
   package let nodes: any Nodes
   package let access: any AccessReviews
+  package let clusterWatch: any ClusterWatch
+  package let ledger: any LedgerStore
+  package let events: any NodeEvents
   private let transport: APITransport
   private let watch: SecretWatch
 
-  /// - Parameter kubeconfig: asked at every connection where the kubeconfig lies.
+  /// - Parameters:
+  ///   - kubeconfig: asked at every connection where the kubeconfig lies.
+  ///   - instance: how Events name this server; its host name where there is none.
   package init(
-    kubeconfig: @escaping @Sendable () -> String, entropy: any Entropy, patience: APIPatience = APIPatience()
+    kubeconfig: @escaping @Sendable () -> String, entropy: any Entropy, patience: APIPatience = APIPatience(),
+    instance: String? = nil
   ) {
     transport = APITransport(kubeconfig: kubeconfig, patience: patience)
     watch = SecretWatch(transport: transport, entropy: entropy)
     secrets = KubernetesSecrets(transport: transport, watch: watch)
     nodes = KubernetesNodes(transport: transport)
     access = KubernetesAccess(transport: transport)
+    clusterWatch = KubernetesClusterWatch(transport: transport, entropy: entropy) { DispatchScheduler.moment }
+    ledger = KubernetesLedger(transport: transport)
+    events = KubernetesEvents(
+      transport: transport, entropy: entropy,
+      instance: instance ?? LinuxMachine.hostname().value ?? "unknown")
   }
 
   /// Answers from the event loop, for the watchdog: a watch that is backing off is alive.
@@ -26,38 +37,8 @@ package final class KubernetesAPI: Sendable {
 
   package func shutDown() {
     watch.stop()
+    clusterWatch.stop()
     transport.shutDown()
-  }
-}
-
-/// Nodes and leases, read-only.
-struct KubernetesNodes: Nodes {
-  let transport: APITransport
-
-  func get(_ name: NodeName, _ completion: @escaping Completion<Observed<NodeFacts>>) {
-    let call = APICall(target: "/api/v1/nodes/\(name)")
-    transport.send(call) { answer in
-      completion(APIReading.optional(answer, APIObjects.Node.self, call).map { $0.map(Self.facts) })
-    }
-  }
-
-  func lease(_ name: NodeName, _ completion: @escaping Completion<Observed<String>>) {
-    let call = APICall(target: "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/\(name)")
-    transport.send(call) { answer in
-      completion(
-        APIReading.optional(answer, APIObjects.Bare.self, call).map { observed in
-          observed.map { $0.metadata.resourceVersion ?? "" }
-        })
-    }
-  }
-
-  private static func facts(_ node: APIObjects.Node) -> NodeFacts {
-    NodeFacts(
-      uid: node.metadata.uid ?? "", resourceVersion: node.metadata.resourceVersion ?? "",
-      isBeingDeleted: node.metadata.deletionTimestamp != nil, machineID: node.status?.nodeInfo?.machineID ?? "",
-      bootID: node.status?.nodeInfo?.bootID ?? "",
-      internalAddresses: (node.status?.addresses ?? []).filter { $0.type == "InternalIP" }.map(\.address),
-      kubeletVersion: node.status?.nodeInfo?.kubeletVersion ?? "", labels: node.metadata.labels ?? [:])
   }
 }
 

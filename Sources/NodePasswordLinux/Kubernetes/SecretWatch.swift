@@ -8,9 +8,6 @@ import Synchronization
 /// Watches one Secret by name, for ever: list for the version, watch from there, again from the last version when the
 /// stream ends, again from a list when that version is gone, with backoff when nothing answers. What comes is a hint.
 final class SecretWatch: Sendable {
-  /// Bytes of one event; metadata only, so a line is short.
-  static let lineLimit = 1 << 20
-
   private struct State {
     /// Another number for each watch, so that the answers of an earlier one are dropped.
     var run = 0
@@ -173,108 +170,12 @@ final class SecretWatch: Sendable {
     retry(run, failures: failures)
   }
 
-  /// Doubles up to the limit, half of it by chance, so that a thousand machines do not come back at once.
   private func retry(_ run: Int, failures: Int) {
-    let patience = transport.patience
-    let full = min(patience.firstBackoff * (1 << min(failures - 1, 10)), patience.longestBackoff)
-    let chance = entropy.bytes(2).reduce(0) { $0 << 8 | Int($1) }
-    let pause = full / 2 + full / 2 * chance / 65_536
+    let pause = transport.patience.pause(afterFailures: failures, entropy)
     transport.group.next().scheduleTask(in: TimeAmount(pause)) {
       guard self.isCurrent(run) else { return }
       // Without a version `watch` lists first.
       if self.state.withLock({ $0.isConnected }) == true { self.watch(run) } else { self.list(run) }
     }
   }
-}
-
-/// Cuts a stream into lines, and gives up on one that is silent or has a line without end.
-private final class WatchReader: ChannelInboundHandler, Sendable {
-  typealias InboundIn = HTTPClientResponsePart
-
-  enum Event {
-    case opened(Int)
-    case line([UInt8])
-    case ended(wasClean: Bool)
-  }
-
-  private struct State {
-    var rest: [UInt8] = []
-    var isOver = false
-    var silence: Scheduled<Void>?
-  }
-
-  private let silence: TimeAmount
-  private let state = Mutex(State())
-  private let take: @Sendable (Event) -> Bool
-
-  init(silence: TimeAmount, _ take: @escaping @Sendable (Event) -> Bool) {
-    self.silence = silence
-    self.take = take
-  }
-
-  /// Not before there is a connection: a channel that never becomes one is not told that it has ended.
-  func channelActive(context: ChannelHandlerContext) {
-    listen(context.channel)
-    context.fireChannelActive()
-  }
-
-  func handlerRemoved(context: ChannelHandlerContext) {
-    state.withLock { $0.silence }?.cancel()
-  }
-
-  private func listen(_ channel: any Channel) {
-    let next = channel.eventLoop.scheduleTask(in: silence) { self.finish(channel, .ended(wasClean: false)) }
-    let last = state.withLock { state in
-      defer { state.silence = next }
-      return state.silence
-    }
-    last?.cancel()
-  }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    listen(context.channel)
-    switch unwrapInboundIn(data) {
-    case .head(let head):
-      if !take(.opened(Int(head.status.code))) { close(context.channel) }
-    case .body(let part): read(part, context.channel)
-    case .end: finish(context.channel, .ended(wasClean: true))
-    }
-  }
-
-  private func read(_ part: ByteBuffer, _ channel: any Channel) {
-    let (lines, isTooLong) = state.withLock { state -> ([[UInt8]], Bool) in
-      guard !state.isOver else { return ([], false) }
-      state.rest += part.readableBytesView
-      var parts = state.rest.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-      state.rest = Array(parts.popLast() ?? [])
-      return (parts.filter { !$0.isEmpty }.map(Array.init), state.rest.count > SecretWatch.lineLimit)
-    }
-    for line in lines where !take(.line(line)) { return close(channel) }
-    if isTooLong { finish(channel, .ended(wasClean: false)) }
-  }
-
-  /// Tells the end once, whichever way it comes.
-  private func finish(_ channel: any Channel, _ event: Event) {
-    let isFirst = state.withLock { state in
-      defer { state.isOver = true }
-      return !state.isOver
-    }
-    if isFirst { _ = take(event) }
-    close(channel)
-  }
-
-  private func close(_ channel: any Channel) {
-    let last = state.withLock { state in
-      state.isOver = true
-      return state.silence
-    }
-    last?.cancel()
-    channel.close(promise: nil)
-  }
-
-  func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    finish(context.channel, .ended(wasClean: false))
-  }
-
-  func channelInactive(context: ChannelHandlerContext) { finish(context.channel, .ended(wasClean: false)) }
 }

@@ -34,9 +34,12 @@ package final class DispatchScheduler: Scheduler {
     state.withLock { $0.source = held }
   }
 
+  /// The clock of all moments, for ports that note when they saw something.
+  static var moment: Moment { Moment(nanoseconds: read(CLOCK_BOOTTIME)) }
+
   package func now() -> Now {
     Now(
-      monotonic: Moment(nanoseconds: Self.read(CLOCK_BOOTTIME)), wall: WallTime(nanoseconds: Self.read(CLOCK_REALTIME)))
+      monotonic: Self.moment, wall: WallTime(nanoseconds: Self.read(CLOCK_REALTIME)))
   }
 
   package func post(_ turn: @escaping @Sendable () -> Void) {

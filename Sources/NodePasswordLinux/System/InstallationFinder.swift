@@ -101,7 +101,8 @@ struct InstallationFinder {
       nodeName: configuration.nodeName(hostname: hostname) { nodeID },
       certificateName: certificateName("\(data)/agent/client-kubelet.crt"), dataDirectory: data,
       passwordPath: "\(nodeDirectory)/password", identity: identity(),
-      unit: hasAgentRole ? starter.unit?.name : nil, logsToJournal: starter.logsToJournal(configuration),
+      unit: hasAgentRole || hasServerRole ? starter.unit?.name : nil,
+      logsToJournal: starter.logsToJournal(configuration),
       nodeID: NodeIDFacts(
         isWanted: configuration.flag(.withNodeID), id: nodeID,
         isOverridden: isNodeIDOverridden(starter, location), dropInSince: nodeIDDropIn(location)),

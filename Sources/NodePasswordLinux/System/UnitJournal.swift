@@ -107,6 +107,21 @@ package final class SystemdAgentJournal: AgentJournal {
     }
   }
 
+  package func join(
+    as name: NodeName, refusedBy unit: String, _ completion: @escaping Completion<Observed<RefusedJoin>>
+  ) {
+    ask(unit) { progress in
+      guard case .present(let known) = progress else {
+        let obstacle = progress.obstacle ?? Obstacle(.notConfigured, at: unit, "it was not read")
+        return completion(.success(.unknown(obstacle)))
+      }
+      guard let joins = known.joins else {
+        return completion(.success(.unknown(Obstacle(.notConfigured, at: unit, "it is not read for refused joins"))))
+      }
+      completion(.success(joins.join(as: name, at: JournalClock().now).map { .present($0) } ?? .absent))
+    }
+  }
+
   private func ask(_ unit: String, _ answer: @escaping Answer) {
     queue.async { @Sendable [self] in
       guard following?.unit == unit else {

@@ -104,16 +104,41 @@ extension ServerModel {
     let response = handle(APIRequest("GET", path, credentials: credentials), at: time)
     return Self.observed(response, "GET \(path)") { node in
       let information = node.at("status", "nodeInfo")
-      let addresses = (node.at("status", "addresses")?.elements ?? []).filter { $0["type"] == "InternalIP" }
+      let ready = node.at("status", "conditions")?.elements?.first { $0["type"] == "Ready" }
       return NodeFacts(
         uid: node.at("metadata", "uid")?.text ?? "",
         resourceVersion: node.at("metadata", "resourceVersion")?.text ?? "",
         isBeingDeleted: node.at("metadata", "deletionTimestamp") != nil,
         machineID: information?["machineID"]?.text ?? "", bootID: information?["bootID"]?.text ?? "",
-        internalAddresses: addresses.compactMap { $0["address"]?.text },
+        internalAddresses: Self.internalAddresses(node),
         kubeletVersion: information?["kubeletVersion"]?.text ?? "",
-        labels: (node.at("metadata", "labels")?.members ?? [:]).compactMapValues(\.text))
+        labels: (node.at("metadata", "labels")?.members ?? [:]).compactMapValues(\.text),
+        heartbeat: ready?["lastHeartbeatTime"]?.text ?? "")
     }
+  }
+
+  private static func internalAddresses(_ node: JSONValue) -> [String] {
+    (node.at("status", "addresses")?.elements ?? []).filter { $0["type"] == "InternalIP" }
+      .compactMap { $0["address"]?.text }
+  }
+
+  /// The Nodes that hold this address as an `InternalIP`, from a list in pages.
+  package mutating func listHolders(
+    of address: String, pageSize: Int = 100, as credentials: Credentials = .admin, at time: WallTime
+  ) -> Result<[NodeName], Obstacle> {
+    var holders: [NodeName] = []
+    var continuation = ""
+    repeat {
+      let path = "/api/v1/nodes?limit=\(pageSize)&continue=\(PercentEncoding.encode(continuation))"
+      let response = handle(APIRequest("GET", path, credentials: credentials), at: time)
+      guard response.status == 200, let list = response.json else {
+        return .failure(Self.obstacle(response, "GET /api/v1/nodes"))
+      }
+      let found = (list["items"]?.elements ?? []).filter { Self.internalAddresses($0).contains(address) }
+      holders += found.compactMap { $0.at("metadata", "name")?.text.flatMap { NodeName($0) } }
+      continuation = list.at("metadata", "continue")?.text ?? ""
+    } while !continuation.isEmpty
+    return .success(holders)
   }
 
   /// The resourceVersion of the node's lease.
@@ -166,13 +191,20 @@ extension ServerModel {
     _ name: NodeName, machineID: String, bootID: String, addresses: [String], at time: WallTime
   ) -> Result<Void, Obstacle> {
     let credentials = Credentials(certificate: .node(name))
+    // A status that has not changed is told every five minutes; the lease is renewed each time.
+    let told = WallTime(seconds: time.seconds / 300 * 300)
     let status: JSONValue = [
       "addresses": .array(addresses.map { ["type": "InternalIP", "address": .string($0)] }),
       "nodeInfo": [
         "machineID": .string(machineID), "bootID": .string(bootID),
         "kubeletVersion": .string(version.name(distribution)),
       ],
-      "conditions": [["type": "Ready", "status": "True", "reason": "KubeletReady"]],
+      "conditions": [
+        [
+          "type": "Ready", "status": "True", "reason": "KubeletReady",
+          "lastHeartbeatTime": .string(Timestamp.metadata(told)),
+        ]
+      ],
     ]
     let lease: JSONValue = [
       "metadata": ["name": .string(name.rawValue)],
@@ -212,7 +244,7 @@ extension ServerModel {
       resourceVersion: object.at("metadata", "resourceVersion")?.text ?? "")
   }
 
-  private static func observed<Value>(
+  static func observed<Value>(
     _ response: APIResponse, _ place: String, _ read: (JSONValue) -> Value
   ) -> Observed<Value> {
     switch (response.status, response.json) {
@@ -222,7 +254,7 @@ extension ServerModel {
     }
   }
 
-  private static func obstacle(_ response: APIResponse, _ place: String) -> Obstacle {
+  static func obstacle(_ response: APIResponse, _ place: String) -> Obstacle {
     let kind: Obstacle.Kind =
       switch response.status {
       case 401: .unauthenticated

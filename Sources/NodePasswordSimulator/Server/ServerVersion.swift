@@ -55,8 +55,8 @@ package struct ServerVersion: Hashable, Comparable, Sendable {
   package var limitsConcurrentPosts: Bool { has([(31, 8), (32, 4), (33, 0)]) }
   /// Kubernetes: a node may read its own Node only (observed-k3s 12 saw it on 1.36, and not on 1.21).
   var nodesReadOnlyThemselves: Bool { minor >= 32 }
-  /// Kubernetes: `sendInitialEvents` (seen on 1.36; on by default since 1.32).
-  package var hasStreamingLists: Bool { minor >= 32 }
+  /// Kubernetes: `sendInitialEvents` (seen on 1.36, observed-k3s 12; how an older one answers was not tried).
+  package var hasStreamingLists: Bool { minor >= 34 }
   /// Kubernetes: unknown fields are warned of (observed-k3s 12).
   var validatesFields: Bool { minor >= 25 }
 }

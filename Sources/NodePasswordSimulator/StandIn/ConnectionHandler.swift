@@ -62,9 +62,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     let handler = try? context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self)
     credentials.certificate = handler?.peerCertificate.flatMap(Certificates.identity)
     let address = context.remoteAddress
+    let told = standIn.configuration.takesPeerFromHeader ? headers[StandIn.peerHeader] : nil
     return APIRequest(
       head.method.rawValue, head.uri, headers: headers, body: body, credentials: credentials,
-      peer: "\(address?.ipAddress ?? "127.0.0.1"):\(address?.port ?? 0)")
+      peer: told ?? "\(address?.ipAddress ?? "127.0.0.1"):\(address?.port ?? 0)")
   }
 
   // MARK: The answer

@@ -20,6 +20,9 @@ package final class StandIn: Sendable {
     package var tick = Duration.milliseconds(50)
     /// How often an idle watch gets a bookmark.
     package var bookmarkInterval = Duration.seconds(60)
+    /// What is taken for the address of the other side is what the other side says in `peerHeader`: on loopback all machines
+    /// would have one address.
+    package var takesPeerFromHeader = false
 
     package init(
       server: ServerModel.Configuration = .init(), port: Int = 0,
@@ -30,6 +33,9 @@ package final class StandIn: Sendable {
       self.journal = journal
     }
   }
+
+  /// `address:port`, for `takesPeerFromHeader`.
+  package static let peerHeader = "x-stand-in-peer"
 
   package struct StartFailure: Error, CustomStringConvertible {
     package let description: String
@@ -54,6 +60,7 @@ package final class StandIn: Sendable {
   private let scrypt: RealScrypt
   private let model: Mutex<ServerModel>
   private let life = Mutex(Life())
+  private let requests = Mutex(0)
 
   /// Starts serving. Throws where the port cannot be had.
   package static func start(_ configuration: Configuration = Configuration()) throws -> StandIn {
@@ -105,6 +112,7 @@ package final class StandIn: Sendable {
 
   /// Answers a request. Takes as long as scrypt does, so not on an event loop.
   func answer(_ request: APIRequest) -> APIResponse {
+    requests.withLock { $0 += 1 }
     let time = Self.now
     if request.path.hasSuffix("-kubelet.crt") {
       // On a copy first: the hashes are then known, and the lock is not held while they are made.
@@ -159,6 +167,9 @@ package final class StandIn: Sendable {
   package func cutWatches() {
     for watch in life.withLock({ Array($0.watches.values) }) { watch(true) }
   }
+
+  /// How many requests have been answered since the start.
+  package var requestCount: Int { requests.withLock { $0 } }
 
   /// How many watches are open.
   package var watchCount: Int { life.withLock { $0.watches.count } }

@@ -202,7 +202,27 @@ struct Ending {
     if !isNameRight { found.append("the name is changing") }
     if state.files[.stray] != nil, !hasUsableEscrow { found.append("the stray file may be the only copy") }
     if setting.hasServerRole, !isSecretMine { found.append("the Secret is not this machine's to replace") }
+    if setting.hasServerRole, areManyRefused { found.append("several names are refused at once") }
+    if setting.hasServerRole, hasDamagedNeighbour { found.append("the Secret of another Node is missing, or damaged") }
     return found
+  }
+
+  /// In this small cluster two are a wave's remainder already.
+  private var areManyRefused: Bool {
+    let recent = state.truth.refusedJoins.filter { entry in
+      entry.value.contains { state.now - $0.at < policy.limits.wave.within + .seconds(60) }
+    }
+    return recent.count >= 2
+  }
+
+  /// A Node of another name, as after a rename, whose Secret no join will mend.
+  private var hasDamagedNeighbour: Bool {
+    state.server.store.objects(.nodes).contains { node in
+      guard let other = node.at("metadata", "name")?.text.flatMap({ NodeName($0) }), other != name else { return false }
+      guard let text = state.secretText(other) else { return true }
+      if case .failure = PasswordHash.parse(SecretBytes(copying: Array(text.utf8))) { return true }
+      return false
+    }
   }
 
   private var hasUsableEscrow: Bool {

@@ -82,6 +82,10 @@ struct SimulatedCluster: NodePasswordSecrets, Nodes, AccessReviews {
     call("GET lease", arrived) { .success($0.server.readLease(name, at: $0.time.wall)) }
   }
 
+  func holders(of address: String, _ completion: @escaping Completion<[NodeName]>) {
+    call("list nodes", completion) { $0.server.listHolders(of: address, at: $0.time.wall) }
+  }
+
   func review(_ right: AccessRight, _ completion: @escaping Completion<AccessVerdict>) {
     call("review access", completion) { $0.server.reviewAccess(to: right, at: $0.time.wall) }
   }

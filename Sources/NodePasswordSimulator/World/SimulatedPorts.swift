@@ -11,7 +11,11 @@ struct SimulatedPorts: Sendable {
     return Ports(
       scheduler: ports, entropy: ports, machine: ports, passwordFiles: ports, escrow: SimulatedEscrow(ports: ports),
       acts: SimulatedActs(ports: ports), changes: ports, secrets: SimulatedCluster(ports: ports),
-      nodes: SimulatedCluster(ports: ports), access: SimulatedCluster(ports: ports), derivation: ports, policies: ports,
+      nodes: SimulatedCluster(ports: ports), clusterWatch: SimulatedClusterWatch(ports: ports),
+      ledger: SimulatedLedger(ports: ports), marks: SimulatedMarks(ports: ports), events: SimulatedLedger(ports: ports),
+      reserve: SimulatedReserve(ports: ports), fleetKey: NoFleetKeys(), access: SimulatedCluster(ports: ports),
+      derivation: ports,
+      policies: ports,
       journal: ports, status: ports,
       services: ports, agentJournal: SimulatedAgent(ports: ports), units: SimulatedAgent(ports: ports),
       alerts: SimulatedAgent(ports: ports), credential: SimulatedAgent(ports: ports),
@@ -54,7 +58,8 @@ struct SimulatedPorts: Sendable {
   private static func word<Value>(_ result: Result<Value, Obstacle>) -> String {
     switch result {
     case .success(is Observed<PasswordFileReading>), .success(is Observed<SecretBytes>),
-      .success(is Observed<[PolicyText]>), .success(is Observed<Installation>):
+      .success(is Observed<[PolicyText]>), .success(is Observed<Installation>), .success(is Observed<LedgerReading>),
+      .success(is Observed<SecretDraft>):
       "read"
     case .success(let value): "\(value)".replacing("NodePasswordCore.", with: "")
     case .failure(let obstacle): "\(obstacle)"

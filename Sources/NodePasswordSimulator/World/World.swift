@@ -34,6 +34,10 @@ package final class World: Sendable {
     /// A temporary file that a crash has left beside the password file or the stray one.
     var hasLeftover = false
     var acts: [Act] = []
+    /// What the daemon remembers of the ledger.
+    var mark: LedgerMark?
+    /// Hashes of deleted Secrets, by name.
+    var reserve: [String: SecretDraft] = [:]
     /// Escrows that the daemon has moved aside.
     var asideEscrows: [[UInt8]] = []
     var nextInode: UInt64 = 100
@@ -53,6 +57,7 @@ package final class World: Sendable {
     var daemon: Daemon?
     var wake: (@Sendable (Subject, WakeCause) -> Void)?
     var secretWake: (@Sendable (WakeCause) -> Void)?
+    var clusterWatch: ClusterWatchState?
     var isPolicyBroken = false
     var hasFaults = true
     var isAPIDown = false
@@ -142,9 +147,12 @@ package final class World: Sendable {
   func run(for span: Duration) {
     let end = state.withLock { $0.now + span }
     var steps = 0
+    // What was done to the world from outside has to arrive too.
+    noticeCluster()
     while let entry = state.withLock({ $0.queue.next(until: end) }) {
       state.withLock { $0.now = max($0.now, entry.moment) }
       entry.turn()
+      noticeCluster()
       steps += 1
       if steps > Self.stepLimit { return violate("spin: more than \(Self.stepLimit) steps in \(span.spelled)") }
       if hasFailed { return }
@@ -224,6 +232,7 @@ extension World.State {
     daemon = nil
     wake = nil
     secretWake = nil
+    clusterWatch = nil
     journal.follower = nil
   }
 

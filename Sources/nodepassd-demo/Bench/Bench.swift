@@ -12,6 +12,8 @@ struct Bench: ParsableCommand {
   var samples = 200
   @Option(help: "Minutes of resyncs before the resident memory is read.")
   var idleMinutes = 10
+  @Option(help: "Only the part whose title begins so, e.g. cluster.")
+  var only = ""
   @Option(help: "Where files are written: a real disk, not a tmpfs.")
   var place = "/var/tmp"
 
@@ -27,9 +29,13 @@ struct Bench: ParsableCommand {
       ("Password file removed → restored", { try HealBench(place: place, samples: samples).run() }),
       ("Start → READY, agent (budget 100 ms)", { try StartBench(place: place, samples: min(samples, 30)).run() }),
       ("One hash check (budget 1.05× of libcrypto's scrypt)", { try HashBench(samples: min(samples, 30)).run() }),
+      (
+        "Cluster (budget: first sync 3 s; 1,000 events a second 10 % of one core)",
+        { try ClusterBench(place: place).run() }
+      ),
       ("Idle", { try IdleBench(place: place, minutes: idleMinutes).run() }),
     ]
-    for (title, stage) in stages {
+    for (title, stage) in stages where title.lowercased().hasPrefix(only.lowercased()) {
       DemoOutput.write("\(title)\n")
       do {
         try stage()

@@ -17,13 +17,16 @@ enum SceneName: String, CaseIterable, ExpressibleByArgument {
   case all
   case losses
   case credential
+  case reprovision
 
   /// In the order in which they are played.
   var scenes: [any DemoScene] {
     switch self {
+    // The one that is left out takes as long as both together.
     case .all: [SceneOfLosses(), SceneOfCredential()]
     case .losses: [SceneOfLosses()]
     case .credential: [SceneOfCredential()]
+    case .reprovision: [SceneOfReprovision()]
     }
   }
 }

@@ -61,7 +61,8 @@ final class DemoStage {
 
   // MARK: Telling
 
-  func begin(_ title: String) { say("\(rows.count + 1). \(title)") }
+  /// - Parameter beside: how many acts that are not finished yet were begun before.
+  func begin(_ title: String, beside: Int = 0) { say("\(rows.count + 1 + beside). \(title)") }
 
   func say(_ text: String) {
     let seconds = (DemoClock.wall - startedAt).components.seconds
@@ -72,10 +73,15 @@ final class DemoStage {
   ///   - outcome: `nil` where it was never put right.
   ///   - joined: at which attempt, `nil` for never.
   func finish(_ title: String, _ outcome: String?, joined: Int?, _ record: String?, isGood: Bool) {
+    let words = joined.map { $0 == 1 ? "at once" : "at attempt \($0)" }
+    finish(title, outcome, joined: words ?? "NEVER", record, isGood: isGood && joined != nil)
+  }
+
+  /// - Parameter joined: in words, for an act that is no single agent's join.
+  func finish(_ title: String, _ outcome: String?, joined: String, _ record: String?, isGood: Bool) {
     let row = Row(
-      title: title, outcome: outcome ?? "NEVER",
-      joined: joined.map { $0 == 1 ? "at once" : "at attempt \($0)" } ?? "NEVER",
-      record: record.map(Self.short) ?? "no record", isGood: isGood && outcome != nil && joined != nil)
+      title: title, outcome: outcome ?? "NEVER", joined: joined, record: record.map(Self.short) ?? "no record",
+      isGood: isGood && outcome != nil)
     rows.append(row)
     say("   \(row.isGood ? "" : "NOT AS IT SHOULD BE: ")\(row.outcome), joined \(row.joined): \(row.record)")
     if !row.isGood { for line in world.daemon.lines.suffix(12) { say("     \(line.text)") } }
@@ -87,9 +93,11 @@ final class DemoStage {
   }
 
   /// Kind, drift, remedy and proof of a record.
-  private static func short(_ line: String) -> String {
-    let wanted = ["kind=", "drift=", "remedy=", "proof="]
-    return line.split(separator: " ").filter { word in wanted.contains { word.hasPrefix($0) } }.joined(separator: " ")
+  private static func short(_ line: String) -> String { excerpt(line, ["kind=", "drift=", "remedy=", "proof="]) }
+
+  /// The parts of a record that begin with these words.
+  static func excerpt(_ line: String, _ wanted: [String]) -> String {
+    line.split(separator: " ").filter { word in wanted.contains { word.hasPrefix($0) } }.joined(separator: " ")
   }
 
   var table: String {
@@ -98,12 +106,12 @@ final class DemoStage {
     }
     let width = 4 + (rows.map(\.title.count).max() ?? 0)
     var lines = [
-      pad("", 4) + pad("what happened", width) + pad("put right in", 14) + pad("agent joined", 15) + "record"
+      pad("", 4) + pad("what happened", width) + pad("put right in", 16) + pad("agent joined", 16) + "record"
     ]
     for (index, row) in rows.enumerated() {
       lines.append(
-        pad(row.isGood ? " ok" : "BAD", 4) + pad("\(index + 1). \(row.title)", width) + pad(row.outcome, 14)
-          + pad(row.joined, 15) + row.record)
+        pad(row.isGood ? " ok" : "BAD", 4) + pad("\(index + 1). \(row.title)", width) + pad(row.outcome, 16)
+          + pad(row.joined, 16) + row.record)
     }
     return lines.joined(separator: "\n") + "\n"
   }

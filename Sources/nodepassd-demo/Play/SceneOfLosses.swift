@@ -6,7 +6,16 @@ import NodePasswordSimulator
 /// of the heal, and lets the agent prove it by joining.
 struct SceneOfLosses: DemoScene {
   let title = "A node loses its password in six ways"
-  let setting = DemoWorld.Setting()
+  /// A ledger that is new starts with its budgets spent for one window, which is an hour as shipped.
+  let setting = DemoWorld.Setting(
+    policy: """
+      apiVersion: nodepassd.io/v1
+      kind: Policy
+      limits:
+        node: { acts: 1, per: 20s }
+        cluster: { acts: 5, per: 20s }
+
+      """)
   let actCount = 7
 
   func play(on stage: DemoStage) throws {

@@ -1,17 +1,16 @@
-import Foundation
+import Glibc
 
 /// Writes a journal file by itself (systemd's JOURNAL_FILE_FORMAT): entries of any unit, boot and time, and on any
 /// machine, for what a journald cannot be made to say.
-final class WrittenJournal {
-  static let bootID =
-    (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8))
-    .map { $0.filter(\.isHexDigit) } ?? ""
+package final class WrittenJournal {
+  /// This boot's; empty where it cannot be read.
+  package static let bootID = kernelBootID()
 
   private static let headerSize = 256
   private static let buckets = 512
   private static let fileID = [UInt8](1...16)
 
-  let path: String
+  package let path: String
   private var image = [UInt8](repeating: 0, count: headerSize)
   private var dataOffsets: [[UInt8]: Int] = [:]
   private var fieldOffsets: [[UInt8]: Int] = [:]
@@ -20,7 +19,7 @@ final class WrittenJournal {
   private var sequence: UInt64
 
   /// - Parameter after: entries of an earlier file of the same journal.
-  init(_ path: String, after sequence: UInt64 = 0) throws {
+  package init(_ path: String, after sequence: UInt64 = 0) throws {
     self.path = path
     self.sequence = sequence
     image.replaceSubrange(0..<8, with: Array("LPKSHHRH".utf8))
@@ -38,15 +37,17 @@ final class WrittenJournal {
     try save()
   }
 
-  var entries: UInt64 { sequence }
+  package var entries: UInt64 { sequence }
 
   /// Adds an entry; nobody sees it before `save`.
-  func append(_ fields: [String], monotonic: UInt64, boot: String = bootID) {
+  ///
+  /// - Parameter monotonic: microseconds since that boot.
+  package func append(_ fields: [String], monotonic: UInt64, boot: String = bootID) {
     sequence += 1
     let payloads = (fields + ["_BOOT_ID=\(boot)"]).map { Array($0.utf8) }
     let items = payloads.map { (offset: data($0), hash: Self.hash($0)) }.sorted { $0.offset < $1.offset }
     let entry = object(3, size: 64 + items.count * 16)
-    let realtime = UInt64(Date().timeIntervalSince1970 * 1_000_000)
+    let realtime = UInt64(StandIn.now.nanoseconds / 1000)
     put(sequence, at: entry + 16)
     put(realtime, at: entry + 24)
     put(monotonic, at: entry + 32)
@@ -73,15 +74,19 @@ final class WrittenJournal {
   }
 
   /// In place; the header, which tells of the rest, last.
-  func save() throws {
+  package func save() throws {
     put(UInt64(image.count - Self.headerSize), at: 96)
     let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o640)
-    guard file >= 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+    guard file >= 0 else { throw failure() }
     defer { close(file) }
     for range in [Self.headerSize..<image.count, 0..<Self.headerSize] {
       let written = image[range].withUnsafeBytes { pwrite(file, $0.baseAddress, $0.count, off_t(range.lowerBound)) }
-      guard written == range.count else { throw POSIXError(.EIO) }
+      guard written == range.count else { throw failure() }
     }
+  }
+
+  private func failure() -> StandIn.StartFailure {
+    StandIn.StartFailure(description: "Failed to write \(path): \(String(cString: strerror(errno)))")
   }
 
   // MARK: Objects
@@ -156,6 +161,15 @@ final class WrittenJournal {
 
   private func put32(_ value: UInt32, at offset: Int) {
     for index in 0..<4 { image[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(index))) }
+  }
+
+  private static func kernelBootID() -> String {
+    let file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return "" }
+    defer { close(file) }
+    var text = [UInt8](repeating: 0, count: 64)
+    let count = read(file, &text, text.count)
+    return String(decoding: text.prefix(max(0, count)), as: UTF8.self).filter(\.isHexDigit)
   }
 
   private static func bytes(ofID text: String) -> [UInt8] {

@@ -1,0 +1,31 @@
+/// What a server keeps of the cluster as a whole.
+struct ClusterState: Hashable, Sendable {
+  /// Whose Secrets are watched; `nil`: this machine is no server.
+  var distribution: Distribution?
+  var view: Observed<ClusterView> = .unknown(ClusterState.notSeen)
+  var ledger: Observed<LedgerReading> = .unknown(ClusterState.notSeen)
+  /// What this server remembers of it durably. `nil`: not read yet, and then no approval counts.
+  var mark: LedgerMark?
+  var wave: Wave?
+  /// Names refused of late, with the last time, for telling a wave.
+  var refused: [NodeName: Moment] = [:]
+  /// Which Nodes hold the address that asks is to be looked up at the next look at these.
+  var toAsk: [NodeName: String] = [:]
+  /// Seen to match the derived password of that generation, and not in the ledger yet. At most as many as the ledger takes.
+  var toEnrol: [NodeName: Int] = [:]
+  /// Enrolled by somebody else since they were last looked at.
+  var newlyEnrolled: Set<NodeName> = []
+  /// Why the fleet key is of no use; told once.
+  var keyProblem: Obstacle?
+  /// Secrets' uids whose resets were taken under watch in this run: what became of each is told once.
+  var watchedResets: Set<String> = []
+  /// When the ledger was last asked for to be made.
+  var ledgerWantedAt: Moment?
+  /// When the look that is under way began, and when the ledger's highest sequence was first seen.
+  var lookBeganAt: Moment?
+  var sequenceSeenAt: Moment?
+  /// The newest version of anything seen in this run.
+  var highestVersion: UInt64 = 0
+
+  static let notSeen = Obstacle(.notConfigured, at: "the cluster", "not looked at yet")
+}

@@ -1,0 +1,201 @@
+/// The cluster as a whole: the watches, the ledger, and waves of refusals.
+extension Reconciler {
+  /// While names are refused the ledger is read so often: other servers tell in it who asks them.
+  static let clusterLookInterval = Duration.seconds(10)
+  /// Between two looks while there are Secrets that nobody has looked at yet.
+  static let inspectionInterval = Duration.seconds(1)
+
+  /// On a server all Nodes and Secrets are watched; nowhere else.
+  mutating func followCluster(_ installation: Installation?, _ now: Now) {
+    let wanted = installation.flatMap { $0.hasServerRole ? $0.distribution : nil }
+    guard wanted != cluster.distribution else { return }
+    let mark = cluster.mark
+    for subject in subjects.keys where isOther(subject) || subject == .cluster { subjects[subject] = nil }
+    nodeMemories = nodeMemories.filter { $0.key == ownName }
+    cluster = ClusterState()
+    cluster.mark = mark
+    cluster.distribution = wanted
+    emit(.watchCluster(wanted))
+    guard wanted != nil else { return }
+    subjects[.cluster] = SubjectState()
+    wake(.cluster, .start, now)
+  }
+
+  mutating func takeIn(_ seen: ClusterObservation, _ now: Now) {
+    cluster.view = seen.view
+    if let sequence = seen.ledger.value?.ledger.sequence, isOlder(sequence) {
+      datastoreWentBack(now, sequence: sequence, version: seen.view.value?.newestVersion)
+    }
+    ledgerWasSeen(seen.ledger, now)
+    if let view = seen.view.value { noteVersion(view.newestVersion, now) }
+    noteRefused(now)
+    enrolMatches()
+    reviewOthers(now)
+    makeLedgerIfMissing(now)
+    shareJoins(now)
+  }
+
+  // MARK: Ledger
+
+  /// - Parameter reading: read or written just now; of two that cross, the older one tells nothing.
+  mutating func ledgerWasSeen(_ reading: Observed<LedgerReading>, _ now: Now) {
+    guard case .present(let seen) = reading else {
+      cluster.ledger = reading
+      return
+    }
+    if let mark = cluster.mark, seen.ledger.sequence < mark.sequence { return }
+    let last = cluster.ledger.value?.ledger
+    let before = Set(last?.approvals ?? [])
+    cluster.ledger = reading
+    noteEnrolments(from: last, to: seen.ledger, now)
+    // What a person has just said is what somebody waits for.
+    for approval in seen.ledger.approvals where !before.contains(approval) && !approval.isSpent {
+      if subjects[.node(approval.node)] != nil { wake(.node(approval.node), .relatedSubject, now) }
+    }
+    cluster.ledgerWantedAt = nil
+    noteSequence(seen.ledger.sequence, now)
+    noteOwnResets(in: seen.ledger, now)
+  }
+
+  /// A look that began after the highest sequence was seen, and sees a lower one, sees a restored datastore; one that began
+  /// before was overtaken by a writing.
+  private func isOlder(_ sequence: UInt64) -> Bool {
+    guard let mark = cluster.mark, sequence < mark.sequence else { return false }
+    guard let seenAt = cluster.sequenceSeenAt, let began = cluster.lookBeganAt else { return true }
+    return began > seenAt
+  }
+
+  private mutating func makeLedgerIfMissing(_ now: Now) {
+    guard let policy, policy.mode == .enforce, cluster.mark != nil else { return }
+    let isMissing = cluster.ledger.isAbsent || cluster.ledger.obstacle?.kind == .malformed
+    let isAsked = cluster.ledgerWantedAt.map { now.monotonic - $0 < Self.clusterLookInterval } ?? false
+    guard isMissing, !isAsked, case .present = cluster.view else { return }
+    cluster.ledgerWantedAt = now.monotonic
+    emit(.record(Record(.ledgerMade, [.reason: cluster.ledger.obstacle?.description ?? "there was none"])))
+    emit(.makeLedger)
+  }
+
+  mutating func markWasLoaded(_ mark: Observed<LedgerMark>, _ now: Now) {
+    switch mark {
+    case .present(let mark): cluster.mark = mark
+    case .absent: cluster.mark = LedgerMark()
+    case .unknown(let obstacle):
+      // What was spent here is not known any more: no approval of before counts.
+      cluster.mark = LedgerMark(voidBefore: now.wall)
+      emit(.record(Record(.obstructed, obstacle.fields(of: .cluster))))
+    }
+    if subjects[.cluster] != nil { wake(.cluster, .relatedSubject, now) }
+  }
+
+  private mutating func noteSequence(_ sequence: UInt64, _ now: Now) {
+    guard var mark = cluster.mark, sequence > mark.sequence else { return }
+    mark.sequence = sequence
+    cluster.sequenceSeenAt = now.monotonic
+    save(mark)
+  }
+
+  /// Versions move with every heartbeat: only now and then they are worth a write.
+  private mutating func noteVersion(_ version: UInt64, _ now: Now) {
+    guard var mark = cluster.mark, version > 0 else { return }
+    if version < max(mark.version, cluster.highestVersion) { return datastoreWentBack(now, version: version) }
+    cluster.highestVersion = max(cluster.highestVersion, version)
+    guard version > mark.version + Self.versionStep || mark.version == 0 else { return }
+    mark.version = version
+    save(mark)
+  }
+
+  private static let versionStep: UInt64 = 10_000
+
+  private mutating func save(_ mark: LedgerMark) {
+    cluster.mark = mark
+    // Who only observes writes nothing (law L9), and has no act to remember.
+    if policy?.mode == .enforce { emit(.saveMark(mark)) }
+  }
+
+  /// Approvals of before are void, and Secrets are left alone for as long as a heal is watched (design 6).
+  mutating func datastoreWentBack(_ now: Now, sequence: UInt64? = nil, version: UInt64? = nil) {
+    holdOff(now)
+    // Approvals of before are void, and what was done since is not known there.
+    if let policy { holdOffUntil = max(holdOffUntil, now.monotonic + policy.timing.watchHeal) }
+    if policy?.mode == .enforce, cluster.distribution != nil { emit(.distrustLedger) }
+    cluster.highestVersion = version ?? 0
+    if var mark = cluster.mark {
+      mark.voidBefore = now.wall
+      if let sequence { mark.sequence = sequence }
+      if let version { mark.version = version }
+      save(mark)
+    }
+    emit(.record(Record(.datastoreWentBack)))
+  }
+
+  // MARK: Approvals
+
+  /// A person's word for this name, if it counts here.
+  func approval(of name: NodeName, _ now: Now) -> Ledger.Approval? {
+    guard let mark = cluster.mark, let ledger = cluster.ledger.value?.ledger else { return nil }
+    return ledger.approvals.last { approval in
+      approval.node == name && approval.isGood(at: now.wall) && !mark.spent.contains(approval.secretUID)
+        && mark.voidBefore.map { approval.at > $0 } ?? true
+    }
+  }
+
+  /// Remembered here, too: a ledger that was restored knows nothing of it.
+  mutating func noteSpent(_ approval: Ledger.Approval?) {
+    guard let approval, var mark = cluster.mark else { return }
+    mark.spent.append(approval.secretUID)
+    if mark.spent.count > LedgerMark.spentLimit { mark.spent.removeFirst() }
+    save(mark)
+  }
+
+  // MARK: Waves
+
+  /// Counts the names that are refused, here and elsewhere, by when they were last seen to be.
+  private mutating func noteRefused(_ now: Now) {
+    guard let policy else { return }
+    let span = policy.limits.wave.within
+    for join in machine?.joins.value?.joins ?? [] where now.monotonic - join.lastSeen <= span {
+      cluster.refused[join.name] = max(cluster.refused[join.name] ?? join.lastSeen, join.lastSeen)
+    }
+    for (name, peers) in cluster.ledger.value?.ledger.peers ?? [:] {
+      // By a clock that was set back a sighting would be new for as long as that goes on.
+      guard let last = peers.map(\.lastSeen).max(), last - now.wall < .seconds(60) else { continue }
+      let moment = now.monotonic + (min(last, now.wall) - now.wall)
+      if now.monotonic - moment <= span { cluster.refused[name] = max(cluster.refused[name] ?? moment, moment) }
+    }
+    cluster.refused = cluster.refused.filter { now.monotonic - $0.value <= span && $0.key != ownName }
+    noteWave(policy, now)
+  }
+
+  /// Once there is a wave it stands until the names are few again: half of what began it.
+  private mutating func noteWave(_ policy: Policy, _ now: Now) {
+    guard case .present(let view) = cluster.view else { return }
+    let limit = Wave.limit(policy.limits.wave, nodes: view.nodeCount)
+    let count = cluster.refused.count
+    if count > limit {
+      cluster.wave = Wave(since: cluster.wave?.since ?? now.monotonic, count: count)
+    } else if let wave = cluster.wave {
+      cluster.wave = count > limit / 2 ? Wave(since: wave.since, count: count) : nil
+      guard cluster.wave == nil else { return }
+      for subject in subjects.keys where isOther(subject) { subjects[subject]?.decisions = [] }
+    }
+  }
+
+  // MARK: Joins
+
+  /// Who is new among those that are refused may be one of many, and is to be told to the other servers.
+  mutating func wakeForJoins(_ seen: MachineObservation, _ now: Now) {
+    guard subjects[.cluster] != nil, let joins = seen.joins.value?.joins else { return }
+    let isNews = joins.contains { join in
+      join.name != ownName && join.stands(at: now.monotonic) && cluster.refused[join.name] == nil
+    }
+    if isNews { wake(.cluster, .relatedSubject, now) }
+  }
+
+  /// Who asks here is told to the other servers: a second machine under one name may ask another one.
+  private mutating func shareJoins(_ now: Now) {
+    guard let policy, policy.mode == .enforce, let ledger = cluster.ledger.value?.ledger else { return }
+    let joins = (machine?.joins.value?.joins ?? []).filter { $0.stands(at: now.monotonic) && $0.name != ownName }
+    guard ledger.isNews(joins, at: now) else { return }
+    emit(.shareJoins(joins))
+  }
+}

@@ -1,0 +1,146 @@
+/// What becomes of a name after its Secret was deleted: somebody comes back, or the old hash does (design 5, law L10).
+extension Reconciler {
+  func ledgerAct(_ action: Action, _ subject: Subject, _ now: Now) -> Ledger.Act? {
+    guard let policy else { return nil }
+    return Ledger.Act(action, circumstances(subject, policy, now))
+  }
+
+  mutating func noteReset(_ reset: Action.SecretReset, _ now: Now) {
+    cluster.watchedResets.insert(reset.old.uid)
+    nodeMemories[reset.node]?.reset = ResetWatch(at: now.monotonic, oldUID: reset.old.uid, addresses: reset.addresses)
+  }
+
+  /// Whether the name is free may not be known: then it is watched as if it were, and the next look tells.
+  mutating func noteUnknown(_ action: Action, _ outcome: Outcome, _ now: Now) {
+    switch (action, outcome) {
+    case (.resetSecret(let reset), .failed): noteReset(reset, now)
+    // There is nothing to put back.
+    case (.putBackSecret(let putBack), .refused(let obstacle)) where obstacle.kind == .notConfigured:
+      endWatch(putBack.node)
+    default: break
+    }
+  }
+
+  /// A crash forgets what was under watch; the ledger does not.
+  mutating func noteOwnResets(in ledger: Ledger, _ now: Now) {
+    guard let policy, let server = machine.map({ _ in circumstances(.cluster, policy, now).serverName }) else { return }
+    var last: [NodeName: Ledger.Act] = [:]
+    for act in ledger.acts where act.server == server { last[act.node] = act }
+    for (name, act) in last {
+      let age = now.wall - min(act.at, now.wall)
+      guard act.word == Remedy.resetSecret.rawValue, let uid = act.secretUID,
+        age < policy.timing.watchHeal + .seconds(60),
+        !cluster.watchedResets.contains(uid), subjects[.node(name)] == nil, nodeMemories[name] == nil
+      else { continue }
+      cluster.watchedResets.insert(uid)
+      var memory = NodeMemory()
+      memory.reset = ResetWatch(at: now.monotonic + (.zero - age), oldUID: uid, addresses: [])
+      nodeMemories[name] = memory
+    }
+  }
+
+  /// Holds one look at a name that was freed against what was waited for.
+  mutating func noteReturn(_ seen: NodeObservation, of name: NodeName, _ now: Now) {
+    guard let reset = nodeMemories[name]?.reset, let policy else { return }
+    guard case .present(let secret) = seen.secret else {
+      // Without a Node there is nobody to wait for, and nobody to put it back for.
+      if seen.secret.isAbsent, seen.node.isAbsent { endWatch(name) }
+      return
+    }
+    // The delete never came about, or the Secret was put back.
+    if secret.identity.uid == reset.oldUID { return endWatch(name) }
+    if isRefusedAgain(seen, since: reset.at, now) {
+      return undone(name, "the name was registered anew, and somebody else is refused under it", now)
+    }
+    if let beat = nodeMemories[name]?.beats.last, beat > reset.at, nodeMemories[name]?.isLive(at: now.monotonic) == true
+    {
+      return returned(seen, name, reset, now)
+    }
+    guard now.monotonic - reset.at > policy.timing.watchHeal else { return }
+    endWatch(name)
+    let obstacle = Obstacle(
+      .timedOut, at: "node/\(name)",
+      "the name was registered anew, but its Node is not alive within "
+        + policy.timing.watchHeal.spelled)
+    var fields = obstacle.fields(of: .node(name))
+    fields[.node] = name.rawValue
+    fields[.remedy] = Remedy.resetSecret.rawValue
+    fields[.advice] = "look at the agent's journal on that machine"
+    emit(.record(Record(.actFailed, priority: .warning, fields)))
+  }
+
+  private func isRefusedAgain(_ seen: NodeObservation, since: Moment, _ now: Now) -> Bool {
+    guard let join = seen.join.value else { return false }
+    return join.stands(at: now.monotonic) && join.lastSeen > since + OtherNodeSearch.answerTime * 2
+  }
+
+  private mutating func returned(_ seen: NodeObservation, _ name: NodeName, _ reset: ResetWatch, _ now: Now) {
+    let addresses = reset.addresses.compactMap { NetworkAddress($0) }
+    if !addresses.isEmpty, let node = seen.node.value,
+      !node.internalAddresses.contains(where: { NetworkAddress($0).map(addresses.contains) ?? false })
+    {
+      return undone(name, "the Node is alive at another address than the one that was to come back", now)
+    }
+    endWatch(name)
+    nodeMemories[name]?.healedAt = now.monotonic
+    count("heals")
+    subjects[.node(name)]?.lastHeal = now.wall
+    let fields: [RecordField: String] = [
+      .subject: Subject.node(name).description, .node: name.rawValue, .drift: Drift.nodeReprovisioned.rawValue,
+      .remedy: Remedy.resetSecret.rawValue,
+      .duration: String((now.monotonic - reset.at).wholeNanoseconds / 1000),
+    ]
+    emit(.record(Record(.healed, fields)))
+    announce(.node(name), "Healed", Remedy.resetSecret.rawValue, "The node is back under its name", false, now)
+  }
+
+  private mutating func undone(_ name: NodeName, _ reason: String, _ now: Now) {
+    endWatch(name)
+    collisions[name] = now.monotonic + Self.collisionPause
+    nodeMemories[name]?.healedAt = now.monotonic
+    let fields: [RecordField: String] = [
+      .subject: Subject.node(name).description, .node: name.rawValue, .reason: reason,
+      .drift: Drift.nameCollision.rawValue, .advice: Advice.collision,
+    ]
+    emit(.record(Record(.collision, fields)))
+    announce(.node(name), "NameCollision", Remedy.report.rawValue, "A heal was undone: \(reason)", true, now)
+  }
+
+  mutating func endWatch(_ name: NodeName) {
+    guard nodeMemories[name]?.reset != nil else { return }
+    nodeMemories[name]?.reset = nil
+    if let distribution = cluster.distribution { emit(.dropReserve(distribution.secretName(of: name))) }
+  }
+
+  // MARK: Events
+
+  /// On the Node, for `kubectl describe node`; never with a Secret's uid, which an approval is bound to.
+  mutating func announce(
+    _ subject: Subject, _ reason: String, _ action: String, _ note: String, _ isWarning: Bool, _ now: Now
+  ) {
+    guard isOther(subject), let name = subject.nodeName, policy?.mode == .enforce, eventBudget.take(now.monotonic)
+    else {
+      return
+    }
+    var uid: String?
+    if case .node(let seen) = subjects[subject]?.observation { uid = seen.node.value?.uid }
+    emit(
+      .announce(
+        NodeEvent(
+          node: name, nodeUID: uid, reason: reason, action: action, note: note, isWarning: isWarning, at: now.wall)))
+  }
+}
+
+/// Events are for people: whoever floods a server must not flood the cluster through us.
+struct EventBudget: Hashable, Sendable {
+  static let limit = 50
+  static let window = Duration.seconds(600)
+  private var taken: [Moment] = []
+
+  mutating func take(_ now: Moment) -> Bool {
+    taken.removeAll { now - $0 >= Self.window }
+    guard taken.count < Self.limit else { return false }
+    taken.append(now)
+    return true
+  }
+}

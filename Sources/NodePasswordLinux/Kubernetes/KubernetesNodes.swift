@@ -1,0 +1,155 @@
+import NodePasswordCore
+import NodePasswordDaemon
+
+/// Nodes and leases, read-only.
+struct KubernetesNodes: Nodes {
+  /// Nodes of one page: whole ones, of some ten thousand bytes each, since addresses are not metadata.
+  private static let pageSize = 100
+  /// Bytes of one page; a Node that lists many images is large.
+  private static let pageLimit = 32 << 20
+  /// Pages of one listing; a server that never ends one is broken.
+  private static let pageCountLimit = 10_000
+  private static let collection = "/api/v1/nodes"
+
+  let transport: APITransport
+
+  func get(_ name: NodeName, _ completion: @escaping Completion<Observed<NodeFacts>>) {
+    let call = APICall(target: "\(Self.collection)/\(name)")
+    transport.send(call) { answer in
+      completion(APIReading.optional(answer, APIObjects.Node.self, call).map { $0.map(Self.facts) })
+    }
+  }
+
+  func lease(_ name: NodeName, _ completion: @escaping Completion<Observed<String>>) {
+    let call = APICall(target: "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/\(name)")
+    transport.send(call) { answer in
+      completion(
+        APIReading.optional(answer, APIObjects.Bare.self, call).map { observed in
+          observed.map { $0.metadata.resourceVersion ?? "" }
+        })
+    }
+  }
+
+  private static func facts(_ node: APIObjects.Node) -> NodeFacts {
+    let ready = node.status?.conditions?.first { $0.type == "Ready" }
+    return NodeFacts(
+      uid: node.metadata.uid ?? "", resourceVersion: node.metadata.resourceVersion ?? "",
+      isBeingDeleted: node.metadata.deletionTimestamp != nil, machineID: node.status?.nodeInfo?.machineID ?? "",
+      bootID: node.status?.nodeInfo?.bootID ?? "",
+      internalAddresses: (node.status?.addresses ?? []).filter { $0.type == "InternalIP" }.map(\.address),
+      kubeletVersion: node.status?.nodeInfo?.kubeletVersion ?? "", labels: node.metadata.labels ?? [:],
+      heartbeat: ready?.lastHeartbeatTime ?? "")
+  }
+
+  // MARK: Holders of an address
+
+  func holders(of address: String, _ completion: @escaping Completion<[NodeName]>) {
+    page(of: address, after: nil, Search(), completion)
+  }
+
+  private struct Search {
+    var found: [NodeName] = []
+    var pages = 0
+    /// The pages behind were of a version that is gone, once.
+    var hasRestarted = false
+  }
+
+  private func page(
+    of address: String, after token: String?, _ search: Search, _ completion: @escaping Completion<[NodeName]>
+  ) {
+    var target = "\(Self.collection)?limit=\(Self.pageSize)"
+    if let token { target += "&continue=\(PercentEncoding.query(token))" }
+    let call = APICall(target: target, bodyLimit: Self.pageLimit)
+    transport.send(call) { answer in
+      switch answer {
+      case .failure(let obstacle): completion(.failure(obstacle))
+      case .success(let page) where page.status == 410 && token != nil && !search.hasRestarted:
+        self.page(of: address, after: nil, Search(hasRestarted: true), completion)
+      case .success(let page) where page.status != 200: completion(.failure(APIRefusal(page).obstacle(at: call.place)))
+      case .success(let page):
+        guard let page = NodeAddressPage(page.body, holding: address) else {
+          let words = "the answer is not the list that was asked for"
+          return completion(.failure(Obstacle(.malformed, at: call.place, words)))
+        }
+        var search = search
+        search.found += page.holders
+        search.pages += 1
+        guard !page.list.continuation.isEmpty else { return completion(.success(search.found)) }
+        // A part is not the whole (law L3).
+        guard search.pages < Self.pageCountLimit else {
+          let words = "the list has more than \(Self.pageCountLimit) pages"
+          return completion(.failure(Obstacle(.tooLarge, at: call.place, words)))
+        }
+        self.page(of: address, after: page.list.continuation, search, completion)
+      }
+    }
+  }
+}
+
+/// One page of Nodes, of which the names count that hold an address.
+private struct NodeAddressPage {
+  var list = Metadata()
+  var holders: [NodeName] = []
+  private var kind = ""
+  private var hasItems = false
+
+  /// - Returns: `nil` where this is no page of a list of Nodes.
+  init?(_ document: [UInt8], holding address: String) {
+    let page = JSONScanner.read(document) { (scanner) throws(JSONScanner.Defect) in
+      var page = NodeAddressPage()
+      try scanner.object { (scanner, key) throws(JSONScanner.Defect) in
+        switch key {
+        case "kind": page.kind = try scanner.text()
+        case "metadata": page.list = try Metadata(&scanner)
+        case "items":
+          page.hasItems = true
+          try scanner.array { (scanner) throws(JSONScanner.Defect) in
+            if let holder = try Self.holder(of: address, &scanner) { page.holders.append(holder) }
+          }
+        default: try scanner.skip()
+        }
+      }
+      return page
+    }
+    guard let page, page.hasItems, page.kind == "NodeList", !page.list.resourceVersion.isEmpty else { return nil }
+    self = page
+  }
+
+  private init() {}
+
+  /// The Node's name, if it holds the address.
+  private static func holder(
+    of address: String, _ scanner: inout JSONScanner
+  ) throws(JSONScanner.Defect) -> NodeName? {
+    var name = ""
+    var isHolder = false
+    try scanner.object { (scanner, key) throws(JSONScanner.Defect) in
+      switch key {
+      case "metadata": name = try Metadata(&scanner).name
+      case "status":
+        try scanner.object { (scanner, key) throws(JSONScanner.Defect) in
+          guard "addresses" ~= key else { return try scanner.skip() }
+          try scanner.array { (scanner) throws(JSONScanner.Defect) in
+            if try Self.internalAddress(&scanner) == address { isHolder = true }
+          }
+        }
+      default: try scanner.skip()
+      }
+    }
+    guard let node = NodeName(name) else { throw JSONScanner.Defect() }
+    return isHolder ? node : nil
+  }
+
+  private static func internalAddress(_ scanner: inout JSONScanner) throws(JSONScanner.Defect) -> String? {
+    var type = ""
+    var address = ""
+    try scanner.object { (scanner, key) throws(JSONScanner.Defect) in
+      switch key {
+      case "type": type = try scanner.text()
+      case "address": address = try scanner.text()
+      default: try scanner.skip()
+      }
+    }
+    return type == "InternalIP" ? address : nil
+  }
+}

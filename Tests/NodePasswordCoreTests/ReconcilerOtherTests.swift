@@ -1,0 +1,257 @@
+import NodePasswordCore
+import Testing
+
+/// The reconciler on a server that sees another node refused.
+@Suite struct ReconcilerOtherTests {
+  /// A server whose watches have synced long ago, and which has refused `joins`.
+  private static func server(_ joins: [RefusedJoin], policy: Policy = Fixture.resetting()) throws -> Bench {
+    var bench = Bench()
+    bench.start(policy: policy)
+    bench.send(.markLoaded(.absent))
+    let pass = try #require(bench.look(.machine))
+    var machine = Fixture.machine(server: true)
+    machine.joins = .present(JoinEvidence(joins: joins))
+    bench.send(.observed(pass, .machine(machine)))
+    bench.answerCluster()
+    bench.advance(.seconds(100))
+    bench.send(.timeCame)
+    return bench
+  }
+
+  private static func join() -> RefusedJoin { Fixture.join(first: -200, last: 400) }
+
+  @Test func aRefusedNameIsLookedAtAndResetAndHealed() throws {
+    var bench = try Self.server([Self.join()])
+    var seen = Fixture.rebuilt()
+    seen.join = .present(Self.join())
+    bench.look(at: seen, for: 300)
+    let (pass, step, act) = try #require(bench.ledgerActs.last)
+    #expect(act.secretUID == Fixture.otherSecret.uid && act.word == "reset-secret" && act.server == "edge-1")
+    bench.commands = []
+    bench.send(.counted(pass, step: step, .counted))
+    #expect(bench.performed.count == 1)
+    bench.send(.performed(pass, step: step, .done))
+    seen.secret = .absent
+    seen.join = .absent
+    bench.look(at: seen, for: 10)
+    #expect(!bench.records.contains(.healed), "law L10")
+    seen.secret = .present(
+      SecretFacts(
+        identity: SecretIdentity(name: Fixture.otherSecret.name, uid: "new", resourceVersion: "90"),
+        type: "k3s.cattle.io/node-password", isImmutable: true, hash: .wellFormed))
+    bench.look(at: seen, for: 10)
+    #expect(bench.performed.count == 1, "whoever has just registered is left alone")
+    for version in 80..<84 {
+      seen.lease = .present("\(version)")
+      bench.look(at: seen, for: 5)
+    }
+    #expect(bench.records.contains(.healed))
+    #expect(bench.events.map(\.reason) == ["Acted", "Healed"])
+    #expect(!bench.events.contains { $0.note.contains(Fixture.otherSecret.uid) }, "an approval is bound to it")
+  }
+
+  /// Law L10: alive at another address than the one that was refused.
+  @Test func whoComesFromElsewhereIsACollision() throws {
+    var bench = try Self.server([Self.join()])
+    var seen = Fixture.rebuilt()
+    seen.join = .present(Self.join())
+    bench.look(at: seen, for: 300)
+    let (pass, step, _) = try #require(bench.ledgerActs.last)
+    bench.send(.counted(pass, step: step, .counted))
+    bench.send(.performed(pass, step: step, .done))
+    seen.secret = .present(
+      SecretFacts(
+        identity: SecretIdentity(name: Fixture.otherSecret.name, uid: "new", resourceVersion: "90"),
+        type: "k3s.cattle.io/node-password", isImmutable: true, hash: .wellFormed))
+    var facts = Fixture.otherFacts()
+    facts.internalAddresses = ["192.0.2.66"]
+    seen.node = .present(facts)
+    bench.look(at: seen, for: 5)
+    for version in 80..<84 {
+      seen.lease = .present("\(version)")
+      bench.look(at: seen, for: 5)
+    }
+    #expect(bench.records.contains(.collision) && !bench.records.contains(.healed))
+  }
+
+  /// Law L8: it is not known whether the Secret was deleted, so the name is watched as if it were.
+  @Test func aLostAnswerIsWatched() throws {
+    var bench = try Self.server([Self.join()])
+    var seen = Fixture.rebuilt()
+    seen.join = .present(Self.join())
+    bench.look(at: seen, for: 300)
+    let (pass, step, _) = try #require(bench.ledgerActs.last)
+    bench.send(.counted(pass, step: step, .counted))
+    bench.send(.performed(pass, step: step, .failed(Fixture.obstacle)))
+    seen.secret = .absent
+    bench.look(at: seen, for: 120)
+    let last = try #require(bench.performed.last)
+    #expect(last.2.word == "put-back-secret")
+  }
+
+  @Test func whatTheLedgerRefusesIsNotDone() throws {
+    var bench = try Self.server([Self.join()])
+    var seen = Fixture.rebuilt()
+    seen.join = .present(Self.join())
+    bench.look(at: seen, for: 300)
+    let (pass, step, _) = try #require(bench.ledgerActs.last)
+    bench.send(.counted(pass, step: step, .refused("server-2 is at it already", until: nil)))
+    #expect(bench.performed.isEmpty)
+  }
+
+  /// A second machine that another server saw, and told in the very ledger that was written: the act is dropped (law L1).
+  @Test func aPeerThatComesWithTheLedgerStopsTheAct() throws {
+    var bench = try Self.server([Self.join()])
+    var seen = Fixture.rebuilt()
+    seen.join = .present(Self.join())
+    bench.look(at: seen, for: 300)
+    let (pass, step, _) = try #require(bench.ledgerActs.last)
+    var reading = Fixture.ledger
+    reading.ledger.sequence = 5
+    reading.ledger.peers[Fixture.otherName] = [Ledger.Peer(address: "192.0.2.66", lastSeen: bench.now.wall)]
+    bench.send(.ledgerSeen(.present(reading)))
+    bench.send(.counted(pass, step: step, .counted))
+    #expect(bench.performed.isEmpty)
+  }
+
+  @Test func manyNamesAtOnceHoldAsOneBatch() throws {
+    let names = (0..<5).compactMap { NodeName("edge-\($0 + 20)") }
+    let joins = names.map { name in
+      var join = Self.join()
+      join.name = name
+      return join
+    }
+    var bench = try Self.server(joins)
+    var seen = Fixture.rebuilt()
+    for index in 0..<60 {
+      bench.advance(.seconds(5))
+      bench.send(.timeCame)
+      for (name, join) in zip(names, joins) {
+        guard let pass = bench.pendingLook(.node(name)) else { continue }
+        seen.join = .present(join)
+        seen.secret = .present(
+          SecretFacts(
+            identity: SecretIdentity(name: "\(name).node-password.k3s", uid: "uid-\(name)", resourceVersion: "7"),
+            type: "k3s.cattle.io/node-password", isImmutable: true, hash: .wellFormed))
+        seen.holders = .present([name])
+        bench.send(.observed(pass, .node(seen)))
+      }
+      if index % 2 == 0 { bench.answerCluster(nodes: 10) }
+    }
+    #expect(bench.ledgerActs.isEmpty)
+    let held = bench.commands.compactMap {
+      if case .record(let record) = $0, record.kind == .held { record } else { nil }
+    }
+    #expect(held.contains { $0.fields[.drift] == Drift.datastoreRestored.rawValue })
+    let reports = bench.commands.compactMap { if case .publish(let report) = $0 { report } else { nil } }
+    let batch = try #require(reports.last?.batch)
+    #expect(batch.members.map(\.node) == names.map(\.rawValue))
+    #expect(reports.last?.verdict == .needsPerson)
+  }
+
+  /// A clock that was set back: what another server saw lies in the future then, and is no wave for ever.
+  @Test func sightingsOfTheFutureAreNoWave() throws {
+    var bench = try Self.server([])
+    bench.answerCluster()
+    var reading = Fixture.ledger
+    reading.ledger.sequence = 2
+    for index in 0..<20 {
+      let name = try #require(NodeName("edge-\(index + 20)"))
+      reading.ledger.peers[name] = [Ledger.Peer(address: "10.0.0.9", lastSeen: bench.now.wall + .seconds(3_600))]
+    }
+    bench.advance(.seconds(700))
+    bench.send(.timeCame)
+    let pass = try #require(bench.pendingLook(.cluster))
+    bench.commands = []
+    let view = ClusterView(nodeCount: 5, secretCount: 5, syncedSince: Fixture.start, newestVersion: 100)
+    bench.send(.observed(pass, .cluster(ClusterObservation(view: .present(view), ledger: .present(reading)))))
+    #expect(bench.records.isEmpty)
+  }
+
+  @Test func aLedgerThatGoesBackVoidsApprovalsAndHolds() throws {
+    var bench = try Self.server([])
+    bench.answerCluster(sequence: 9)
+    bench.commands = []
+    bench.advance(.seconds(700))
+    bench.send(.timeCame)
+    bench.answerCluster(sequence: 3)
+    #expect(bench.records.contains(.datastoreWentBack))
+    #expect(bench.commands.contains(.distrustLedger))
+    let marks = bench.commands.compactMap { if case .saveMark(let mark) = $0 { mark } else { nil } }
+    #expect(marks.last?.voidBefore == bench.now.wall && marks.last?.sequence == 3)
+    #expect(bench.reconciler.holdOffUntil >= bench.now.monotonic + .seconds(300))
+  }
+
+  /// A read that began before our own writing was answered sees less, and that proves nothing.
+  @Test func aReadThatWasOvertakenIsNoRestore() throws {
+    var bench = try Self.server([])
+    bench.answerCluster(sequence: 3)
+    bench.advance(.seconds(700))
+    bench.send(.timeCame)
+    let pass = try #require(bench.pendingLook(.cluster))
+    bench.advance(.seconds(1))
+    var newer = Fixture.ledger
+    newer.ledger.sequence = 4
+    bench.send(.ledgerSeen(.present(newer)))
+    bench.commands = []
+    bench.answer(pass, sequence: 3)
+    #expect(!bench.records.contains(.datastoreWentBack))
+  }
+
+  @Test func onlySoManyAreLookedAtAtOnce() throws {
+    let joins = (0..<30).compactMap { NodeName("edge-\($0 + 20)") }.map { name in
+      var join = Self.join()
+      join.name = name
+      return join
+    }
+    let bench = try Self.server(joins)
+    let inFlight = bench.reconciler.subjects.filter {
+      $0.key != .machine && $0.key != .cluster && $0.value.phase.isInFlight
+    }
+    #expect(bench.reconciler.subjects.count > 30)
+    #expect((1...9).contains(inFlight.count), "\(inFlight.count)")
+    #expect(bench.reconciler.timer.map { $0 > bench.now.monotonic } ?? false, "the timer does not go round in a circle")
+  }
+}
+
+extension Bench {
+  /// The newest look at this that was not answered yet.
+  func pendingLook(_ subject: Subject) -> PassID? {
+    guard case .observing(let pass, _) = reconciler.subjects[subject]?.phase else { return nil }
+    return pass
+  }
+
+  var ledgerActs: [(PassID, Int, Ledger.Act)] {
+    commands.compactMap {
+      if case .count(let pass, let step, _, let act?, _) = $0 { (pass, step, act) } else { nil }
+    }
+  }
+
+  var events: [NodeEvent] { commands.compactMap { if case .announce(let event) = $0 { event } else { nil } } }
+
+  mutating func answer(_ pass: PassID, sequence: UInt64 = 1, nodes: Int = 50) {
+    var reading = Fixture.ledger
+    reading.ledger.sequence = sequence
+    let view = ClusterView(nodeCount: nodes, secretCount: nodes, syncedSince: Fixture.start, newestVersion: 100)
+    send(.observed(pass, .cluster(ClusterObservation(view: .present(view), ledger: .present(reading)))))
+  }
+
+  mutating func answerCluster(sequence: UInt64 = 1, nodes: Int = 50) {
+    guard let pass = pendingLook(.cluster) else { return }
+    answer(pass, sequence: sequence, nodes: nodes)
+  }
+
+  /// Answers each look at the other node with this for so many seconds, five at a time, until something is begun.
+  mutating func look(at seen: NodeObservation, for seconds: Int) {
+    for _ in 0..<(seconds / 5 + 1) {
+      if let pass = pendingLook(.node(Fixture.otherName)) { send(.observed(pass, .node(seen))) }
+      if case .counting = reconciler.subjects[.node(Fixture.otherName)]?.phase { return }
+      if case .acting(let pass, let progress, _) = reconciler.subjects[.node(Fixture.otherName)]?.phase {
+        send(.performed(pass, step: progress.step, .done))
+      }
+      advance(.seconds(5))
+      send(.timeCame)
+      answerCluster()
+    }
+  }
+}
