@@ -84,15 +84,22 @@ package struct Observer: Sendable {
     _ installation: Installation, _ completion: @escaping @Sendable (Observed<JoinEvidence>) -> Void
   ) {
     guard installation.hasServerRole else { return completion(.absent) }
-    guard let unit = installation.unit else {
-      return completion(.unknown(Obstacle(.notConfigured, at: "the server's journal", "no unit is known to be read")))
+    switch Self.serverUnit(installation) {
+    case .failure(let obstacle): completion(.unknown(obstacle))
+    case .success(let unit): ports.agentJournal.joins(of: unit) { completion($0.observed()) }
     }
-    if let obstacle = Self.journalObstacle(unit, installation) { return completion(.unknown(obstacle)) }
-    ports.agentJournal.joins(of: unit) { completion($0.observed()) }
+  }
+
+  /// Whose lines tell of refused joins, or why there are none to be read.
+  static func serverUnit(_ installation: Installation) -> Result<String, Obstacle> {
+    guard let unit = installation.unit else {
+      return .failure(Obstacle(.notConfigured, at: "the server's journal", "no unit is known to be read"))
+    }
+    return journalObstacle(unit, installation).map { .failure($0) } ?? .success(unit)
   }
 
   /// Why the unit's lines are not in the journal. `nil`: they are.
-  static func journalObstacle(_ unit: String, _ installation: Installation) -> Obstacle? {
+  private static func journalObstacle(_ unit: String, _ installation: Installation) -> Obstacle? {
     if case .present(true) = installation.logsToJournal { return nil }
     return installation.logsToJournal.obstacle
       ?? Obstacle(.notConfigured, at: unit, "it does not log to the journal")

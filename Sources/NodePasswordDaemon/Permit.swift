@@ -1,3 +1,4 @@
+import NodePasswordCore
 import Synchronization
 
 /// Whether an act under way may still begin to change something. Asked right before the point of no return, since what
@@ -8,6 +9,10 @@ package final class Permit: Sendable {
   package init() {}
 
   package func withdraw() { isStanding.withLock { $0 = false } }
+
+  /// How an act ends that may not go on.
+  static let withdrawn = Outcome.surprised(
+    "a hold-off began, or the policy changed, before anything was touched")
 
   package var stands: Bool { isStanding.withLock { $0 } }
 }

@@ -7,9 +7,6 @@ struct SecretReplacer: Sendable {
   let keeper: EscrowKeeper
   let permit: Permit
 
-  private static let withdrawn = Outcome.surprised(
-    "a hold-off began, or the policy changed, before anything was touched")
-
   func replace(
     _ replacement: Action.SecretReplacement, _ installation: Installation,
     _ completion: @escaping @Sendable (Outcome) -> Void
@@ -86,18 +83,13 @@ struct SecretReplacer: Sendable {
     _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
     guard let old = replacement.old else {
-      return permit.stands ? create(draft, password, completion) : completion(Self.withdrawn)
+      return permit.stands ? create(draft, password, completion) : completion(Permit.withdrawn)
     }
-    // The rehearsal: what would stop the create (quota, webhook, rights) must be known before the name is free.
-    ports.secrets.create(draft, dryRun: true) { answer in
-      switch answer {
-      case .failure(let obstacle): completion(.refused(obstacle))
-      case .success(.created): completion(.surprised("the Secret is gone"))
-      case .success(.alreadyExists):
-        guard let pulse = replacement.pulse else { return delete(old, draft, password, completion) }
-        LifeCheck(nodes: ports.nodes).look(at: replacement.node, expecting: pulse) { objection in
-          if let objection { completion(objection) } else { delete(old, draft, password, completion) }
-        }
+    ports.secrets.rehearse(draft) { objection in
+      if let objection { return completion(objection) }
+      guard let pulse = replacement.pulse else { return delete(old, draft, password, completion) }
+      LifeCheck(nodes: ports.nodes).look(at: replacement.node, expecting: pulse) { objection in
+        if let objection { completion(objection) } else { delete(old, draft, password, completion) }
       }
     }
   }
@@ -107,14 +99,8 @@ struct SecretReplacer: Sendable {
     _ old: SecretIdentity, _ draft: SecretDraft, _ password: NodePassword,
     _ completion: @escaping @Sendable (Outcome) -> Void
   ) {
-    guard permit.stands else { return completion(Self.withdrawn) }
-    ports.secrets.delete(old, dryRun: false) { answer in
-      switch answer {
-      case .failure(let obstacle): completion(.failed(obstacle))
-      case .success(.notFound): completion(.surprised("the Secret is gone"))
-      case .success(.conflict(let words)): completion(.surprised(words))
-      case .success(.deleted): create(draft, password, completion)
-      }
+    ports.secrets.delete(old, permit) { objection in
+      if let objection { completion(objection) } else { create(draft, password, completion) }
     }
   }
 

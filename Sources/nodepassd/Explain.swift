@@ -128,10 +128,8 @@ private struct Asker {
   ) -> OtherNode {
     let now = circumstances.now.wall
     var other = OtherNode(name: name, distribution: installation.distribution)
-    other.peers = Set(seen.join.value?.peers.map(\.address) ?? [])
-    other.hasMorePeers = seen.join.value?.hasMorePeers ?? false
+    other.note(seen.join.value, circumstances.ledger.value, at: now)
     if let ledger = circumstances.ledger.value {
-      other.peers.formUnion(ledger.recentPeers(of: name, at: now).map(\.address))
       other.approval = ledger.approvals.last { $0.node == name && $0.isGood(at: now) }
       if circumstances.policy.escrow == .derived { other.enrolled = ledger.enrolled[name] }
     }

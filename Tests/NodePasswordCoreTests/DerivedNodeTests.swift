@@ -111,7 +111,7 @@ import Testing
     stop("synced") { $0.circumstances.other?.isSynced = false }
     stop("too soon") { $0.circumstances.holdOffUntil = Fixture.start + .seconds(1) }
     stop("more than one machine") { $0.circumstances.other?.peers.insert("10.0.0.99") }
-    stop("batch") { $0.circumstances.wave = Wave(since: Fixture.start, count: 12) }
+    stop("batch") { $0.circumstances.wave = Wave(count: 12) }
     stop("observe mode") { $0.policy.mode = .observe }
     stop("ledger") { $0.circumstances.ledger = .unknown(Fixture.obstacle) }
     stop("heartbeat") { $0.seen.lease = .unknown(Fixture.obstacle) }
@@ -202,7 +202,7 @@ import Testing
           return ledger
         }
         made.circumstances.node.driftSince = Fixture.start
-        made.circumstances.wave = Wave(since: Fixture.start, count: 12)
+        made.circumstances.wave = Wave(count: 12)
         made.policy.rules = []
         change(&made)
       }

@@ -90,7 +90,7 @@ import Testing
     ("hold-off", { $0.circumstances.holdOffUntil = Fixture.start + .seconds(1) }, "too soon"),
     ("not synced", { $0.circumstances.other?.isSynced = false }, "synced"),
     ("collision", { $0.circumstances.collisionUntil = Fixture.start + .seconds(1) }, "undone"),
-    ("wave", { $0.circumstances.wave = Wave(since: Fixture.start, count: 12) }, "batch"),
+    ("wave", { $0.circumstances.wave = Wave(count: 12) }, "batch"),
     ("two peers", { $0.circumstances.other?.peers.insert("10.0.0.99") }, "more than one machine"),
     ("more peers", { $0.circumstances.other?.hasMorePeers = true }, "more than one machine"),
     ("no peer", { $0.circumstances.other?.peers = [] }, "not known"),

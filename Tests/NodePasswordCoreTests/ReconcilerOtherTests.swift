@@ -20,11 +20,21 @@ import Testing
 
   private static func join() -> RefusedJoin { Fixture.join(first: -200, last: 400) }
 
-  @Test func aRefusedNameIsLookedAtAndResetAndHealed() throws {
-    var bench = try Self.server([Self.join()])
+  /// As `server`, and a reset of the one name is about to be counted; with what is seen of it.
+  private static func begun() throws -> (Bench, NodeObservation) {
+    var bench = try server([join()])
     var seen = Fixture.rebuilt()
-    seen.join = .present(Self.join())
+    seen.join = .present(join())
     bench.look(at: seen, for: 300)
+    return (bench, seen)
+  }
+
+  private static let registeredAnew = SecretFacts(
+    identity: SecretIdentity(name: Fixture.otherSecret.name, uid: "new", resourceVersion: "90"),
+    type: "k3s.cattle.io/node-password", isImmutable: true, hash: .wellFormed)
+
+  @Test func aRefusedNameIsLookedAtAndResetAndHealed() throws {
+    var (bench, seen) = try Self.begun()
     let (pass, step, act) = try #require(bench.ledgerActs.last)
     #expect(act.secretUID == Fixture.otherSecret.uid && act.word == "reset-secret" && act.server == "edge-1")
     bench.commands = []
@@ -35,10 +45,7 @@ import Testing
     seen.join = .absent
     bench.look(at: seen, for: 10)
     #expect(!bench.records.contains(.healed), "law L10")
-    seen.secret = .present(
-      SecretFacts(
-        identity: SecretIdentity(name: Fixture.otherSecret.name, uid: "new", resourceVersion: "90"),
-        type: "k3s.cattle.io/node-password", isImmutable: true, hash: .wellFormed))
+    seen.secret = .present(Self.registeredAnew)
     bench.look(at: seen, for: 10)
     #expect(bench.performed.count == 1, "whoever has just registered is left alone")
     for version in 80..<84 {
@@ -52,17 +59,11 @@ import Testing
 
   /// Law L10: alive at another address than the one that was refused.
   @Test func whoComesFromElsewhereIsACollision() throws {
-    var bench = try Self.server([Self.join()])
-    var seen = Fixture.rebuilt()
-    seen.join = .present(Self.join())
-    bench.look(at: seen, for: 300)
+    var (bench, seen) = try Self.begun()
     let (pass, step, _) = try #require(bench.ledgerActs.last)
     bench.send(.counted(pass, step: step, .counted))
     bench.send(.performed(pass, step: step, .done))
-    seen.secret = .present(
-      SecretFacts(
-        identity: SecretIdentity(name: Fixture.otherSecret.name, uid: "new", resourceVersion: "90"),
-        type: "k3s.cattle.io/node-password", isImmutable: true, hash: .wellFormed))
+    seen.secret = .present(Self.registeredAnew)
     var facts = Fixture.otherFacts()
     facts.internalAddresses = ["192.0.2.66"]
     seen.node = .present(facts)
@@ -76,10 +77,7 @@ import Testing
 
   /// Law L8: it is not known whether the Secret was deleted, so the name is watched as if it were.
   @Test func aLostAnswerIsWatched() throws {
-    var bench = try Self.server([Self.join()])
-    var seen = Fixture.rebuilt()
-    seen.join = .present(Self.join())
-    bench.look(at: seen, for: 300)
+    var (bench, seen) = try Self.begun()
     let (pass, step, _) = try #require(bench.ledgerActs.last)
     bench.send(.counted(pass, step: step, .counted))
     bench.send(.performed(pass, step: step, .failed(Fixture.obstacle)))
@@ -90,10 +88,7 @@ import Testing
   }
 
   @Test func whatTheLedgerRefusesIsNotDone() throws {
-    var bench = try Self.server([Self.join()])
-    var seen = Fixture.rebuilt()
-    seen.join = .present(Self.join())
-    bench.look(at: seen, for: 300)
+    var (bench, _) = try Self.begun()
     let (pass, step, _) = try #require(bench.ledgerActs.last)
     bench.send(.counted(pass, step: step, .refused("server-2 is at it already", until: nil)))
     #expect(bench.performed.isEmpty)
@@ -101,10 +96,7 @@ import Testing
 
   /// A second machine that another server saw, and told in the very ledger that was written: the act is dropped (law L1).
   @Test func aPeerThatComesWithTheLedgerStopsTheAct() throws {
-    var bench = try Self.server([Self.join()])
-    var seen = Fixture.rebuilt()
-    seen.join = .present(Self.join())
-    bench.look(at: seen, for: 300)
+    var (bench, _) = try Self.begun()
     let (pass, step, _) = try #require(bench.ledgerActs.last)
     var reading = Fixture.ledger
     reading.ledger.sequence = 5

@@ -8,17 +8,6 @@ import Testing
 
 /// Answers that no stand-in gives, byte by byte.
 @Suite struct ClusterWatchWireTests {
-  private static func kubeconfig(_ server: WireServer) -> String {
-    """
-    current-context: c
-    clusters: [{ name: c, cluster: { server: "\(server.url)", certificate-authority-data: \
-    \(Data(server.authority.pem.utf8).base64EncodedString()) } }]
-    users: [{ name: c, user: { token: t } }]
-    contexts: [{ name: c, context: { cluster: c, user: c } }]
-
-    """
-  }
-
   private final class Bench: Sendable {
     let server: WireServer
     let api: KubernetesAPI
@@ -36,7 +25,7 @@ import Testing
         return answer(target, number)
       }
       root = try PrivateRoot()
-      try root.write(ClusterWatchWireTests.kubeconfig(server), "/kubeconfig")
+      try root.write(server.kubeconfig, "/kubeconfig")
       let path = root.path + "/kubeconfig"
       api = KubernetesAPI(kubeconfig: { path }, entropy: CountingEntropy(), patience: ClusterWatchBench.patience())
       api.clusterWatch.start(.k3s) { [weak self] subject, cause in

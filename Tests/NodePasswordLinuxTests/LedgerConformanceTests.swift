@@ -247,15 +247,7 @@ import Testing
   func whatIsNoAnswerIsUnknown(_ status: String, _ body: String, _ kind: Obstacle.Kind) throws {
     let server = try WireServer { _ in WireServer.response(status, Array(body.utf8), type: "application/json") }
     defer { server.stop() }
-    let authority = Data(server.authority.pem.utf8).base64EncodedString()
-    try root.write(
-      """
-      clusters: [{name: a, cluster: {server: "\(server.url)", certificate-authority-data: \(authority)}}]
-      users: [{name: a, user: {token: t}}]
-      contexts: [{name: a, context: {cluster: a, user: a}}]
-      current-context: a
-
-      """, "/kubeconfig")
+    try root.write(server.kubeconfig, "/kubeconfig")
     let path = root.path + "/kubeconfig"
     let api = KubernetesAPI(kubeconfig: { path }, entropy: CountingEntropy())
     defer { api.shutDown() }

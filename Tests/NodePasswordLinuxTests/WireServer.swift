@@ -33,6 +33,18 @@ final class WireServer: Sendable {
   var requests: [Request] { received.all.withLock { $0 } }
   var url: String { "https://127.0.0.1:\(port)" }
 
+  /// For whoever is to reach it as an API server, by a token.
+  var kubeconfig: String {
+    let authority = Data(authority.pem.utf8).base64EncodedString()
+    return """
+      clusters: [{name: a, cluster: {server: "\(url)", certificate-authority-data: \(authority)}}]
+      users: [{name: a, user: {token: t}}]
+      contexts: [{name: a, context: {cluster: a, user: a}}]
+      current-context: a
+
+      """
+  }
+
   /// - Parameter answer: the whole response, after which the connection is closed; `nil`: never answers.
   init(
     _ authority: Authority? = nil, _ answer: @escaping @Sendable (Request) -> [UInt8]?

@@ -38,21 +38,13 @@ package enum DriftFinder {
     case .present(let secret): found = drift(of: secret, observation)
     }
     guard var finding = found else { return [] }
-    // The sighting is the reconciler's; a first look has none yet and waits.
-    if finding.readiness == .ready {
-      let since = memory.drift == finding.drift ? memory.driftSince ?? now : now
-      if now - since < secretPatience { finding.readiness = .waiting(.settle, until: since + secretPatience) }
-    }
+    if finding.readiness == .ready { finding.readiness = memory.patience(finding.drift, secretPatience, at: now) }
     return [finding]
   }
 
   private static func drift(of secret: SecretFacts, _ observation: NodeObservation) -> Finding? {
     guard !secret.isBeingDeleted else { return nil }
-    switch secret.hash {
-    case .missing: return known(.secretMalformed, "the Secret has no `hash`", observation)
-    case .malformed(let fault): return known(.secretMalformed, "the Secret's hash is unusable: \(fault)", observation)
-    case .wellFormed: break
-    }
+    if let fault = secret.hash.fault { return known(.secretMalformed, fault, observation) }
     if observation.fileVerdict == .present(.differs) {
       switch observation.fileComparison {
       case .matchesAccepted:

@@ -44,8 +44,7 @@ struct OtherNodeSearch {
   }
 
   private func patience(_ drift: Drift, _ span: Duration) -> Finding.Readiness {
-    let since = memory.drift == drift ? memory.driftSince ?? now : now
-    return now - since < span ? .waiting(.settle, until: since + span) : .ready
+    memory.patience(drift, span, at: now)
   }
 
   private func orphaned(_ secret: SecretFacts) -> Finding? {
@@ -58,16 +57,8 @@ struct OtherNodeSearch {
 
   /// A hash that fits no password explains every refusal.
   private func refused(_ secret: SecretFacts) -> Finding? {
-    switch secret.hash {
-    case .missing:
-      return Finding(
-        .secretMalformed, "the Secret has no `hash`", patience(.secretMalformed, DriftFinder.secretPatience))
-    case .malformed(let fault):
-      return Finding(
-        .secretMalformed, "the Secret's hash is unusable: \(fault)",
-        patience(.secretMalformed, DriftFinder.secretPatience))
-    case .wellFormed: return join.map(judge)
-    }
+    guard let fault = secret.hash.fault else { return join.map(judge) }
+    return Finding(.secretMalformed, fault, patience(.secretMalformed, DriftFinder.secretPatience))
   }
 
   /// The hash is none of those that this node may present while generations roll (design 7).

@@ -163,6 +163,11 @@ extension Ledger.Approval {
     !isSpent && node == act.node && secretUID == act.secretUID
   }
 
+  /// It was given for exactly this Secret, and still counts.
+  package func isGood(for secret: SecretIdentity, at now: WallTime) -> Bool {
+    secretUID == secret.uid && isGood(at: now)
+  }
+
   /// Unspent, and given within the last hour.
   package func isGood(at now: WallTime) -> Bool {
     !isSpent && now - min(at, now) < Self.life && at - now < .seconds(60)

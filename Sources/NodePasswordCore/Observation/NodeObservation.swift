@@ -60,6 +60,15 @@ package struct SecretFacts: Hashable, Sendable {
     case missing
     /// The reason in K3s's terms, e.g. `hash version 2`; never a part of the hash.
     case malformed(String)
+
+    /// What is wrong with it, in words.
+    var fault: String? {
+      switch self {
+      case .wellFormed: nil
+      case .missing: "the Secret has no `hash`"
+      case .malformed(let fault): "the Secret's hash is unusable: \(fault)"
+      }
+    }
   }
 
   package var identity: SecretIdentity

@@ -43,7 +43,12 @@ package struct Circumstances: Hashable, Sendable {
   }
 
   /// What the ledger calls this server.
-  package var serverName: String {
+  package var serverName: String { Installation.serverName(installation) }
+}
+
+extension Installation {
+  /// What the ledger calls a server; `nil`: what is installed is not known.
+  static func serverName(_ installation: Installation?) -> String {
     installation?.effectiveName.value?.rawValue ?? installation?.nodeName.value?.rawValue ?? "a server without a name"
   }
 }

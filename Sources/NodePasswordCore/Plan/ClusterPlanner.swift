@@ -5,25 +5,20 @@ enum ClusterPlanner {
     let finding = Finding(
       .datastoreRestored,
       "\(wave.count) nodes are refused at once: a datastore restored from an older snapshot, or an attack")
+    return Plan(decisions: [decide(finding, circumstances)])
+  }
+
+  private static func decide(_ finding: Finding, _ circumstances: Circumstances) -> Decision {
     switch RuleSearch.rule(for: .datastoreRestored, circumstances) {
-    case .found(let rule) where rule.remedy == .hold:
-      return Plan(decisions: [Decision(finding: finding, rule: rule, verdict: hold(wave, circumstances))])
     case .found(let rule):
-      return Plan(decisions: [
-        Decision(finding: finding, rule: rule, verdict: .report("rule “\(rule.name)” says so"))
-      ])
-    case .needsUnknown(let rule, let fact):
-      return Plan(decisions: [
-        Decision(
-          finding: finding, rule: rule, verdict: .hold("rule “\(rule.name)” selects by \(fact), which is not known yet")
-        )
-      ])
+      Decision(finding: finding, rule: rule, verdict: rule.remedy == .hold ? hold(circumstances) : rule.report)
+    case .needsUnknown(let rule, let fact): Decision(finding, rule, needing: fact)
     // Acts hold whatever the rules say; no rule makes it only the more urgent that a person knows.
-    case .none: return Plan(decisions: [Decision(finding: finding, rule: nil, verdict: hold(wave, circumstances))])
+    case .none: Decision(finding: finding, rule: nil, verdict: hold(circumstances))
     }
   }
 
-  private static func hold(_ wave: Wave, _ circumstances: Circumstances) -> Decision.Verdict {
+  private static func hold(_ circumstances: Circumstances) -> Decision.Verdict {
     circumstances.policy.mode == .observe
       ? .report("observe mode: every remedy would be held")
       : .hold("every remedy is held as one batch, until a person approves it")

@@ -21,6 +21,12 @@ package struct Decision: Hashable, Sendable {
     self.verdict = verdict
   }
 
+  /// The search for a rule ends at one that selects by what is not known yet (design 6).
+  init(_ finding: Finding, _ rule: Rule, needing fact: String) {
+    self.init(
+      finding: finding, rule: rule, verdict: .hold("rule “\(rule.name)” selects by \(fact), which is not known yet"))
+  }
+
   package var word: String {
     switch verdict {
     case .act: "act"
@@ -60,5 +66,19 @@ package struct Plan: Hashable, Sendable {
   package var lookAgain: Moment? {
     let waits = decisions.compactMap { if case .wait(_, let until, _) = $0.verdict { until } else { nil } }
     return (waits + [upkeepFrom].compactMap { $0 }).min()
+  }
+}
+
+extension Rule {
+  /// What it has decided by itself.
+  var report: Decision.Verdict { .report("rule “\(name)” says so") }
+  var hold: Decision.Verdict { .hold("rule “\(name)” says to wait for a person") }
+}
+
+extension Finding {
+  /// What will be known at some moment may turn out to be nothing. `nil`: nothing of the kind is waited for.
+  var timedWait: Decision.Verdict? {
+    guard case .waiting(let wait, let until?) = readiness else { return nil }
+    return .wait(wait, until: until, wait.explanation)
   }
 }

@@ -27,6 +27,13 @@ package struct OtherNode: Hashable, Sendable {
     self.enrolled = enrolled
   }
 
+  /// Takes in who asks: by the lines of the server here, and by what the others wrote into the ledger.
+  package mutating func note(_ join: RefusedJoin?, _ ledger: Ledger?, at now: WallTime) {
+    peers = Set(join?.peers.map(\.address) ?? [])
+    peers.formUnion(ledger?.recentPeers(of: name, at: now).map(\.address) ?? [])
+    hasMorePeers = join?.hasMorePeers ?? false
+  }
+
   /// Its right password is known here, and its Secret has another one or is not there. A later generation is no other one:
   /// whoever has it is ahead of the ledger.
   package func canReplace(_ seen: NodeObservation) -> Bool {
@@ -38,21 +45,17 @@ package struct OtherNode: Hashable, Sendable {
   package var onlyPeer: String? { peers.count == 1 && !hasMorePeers ? peers.first : nil }
 
   package func isApproved(_ secret: SecretIdentity, at now: WallTime) -> Bool {
-    approval.map { $0.node == name && $0.secretUID == secret.uid && $0.isGood(at: now) } ?? false
+    approval.map { $0.node == name && $0.isGood(for: secret, at: now) } ?? false
   }
 }
 
 /// More names are refused at once than chance would have it: a restored datastore or an attack (design 6). All of them
 /// hold as one batch.
 package struct Wave: Hashable, Sendable {
-  package var since: Moment
   /// Names refused within the span, when it was last looked.
   package var count: Int
 
-  package init(since: Moment, count: Int) {
-    self.since = since
-    self.count = count
-  }
+  package init(count: Int) { self.count = count }
 
   /// Beyond this many names it is a wave.
   package static func limit(_ limits: Limits.Wave, nodes: Int) -> Int {

@@ -20,23 +20,17 @@ enum OtherNodePlanner {
     case .found(let rule):
       return Decision(finding: finding, rule: rule, verdict: verdict(finding, rule, node, other, circumstances))
     case .needsUnknown(let rule, let fact):
-      return Decision(
-        finding: finding, rule: rule, verdict: .hold("rule “\(rule.name)” selects by \(fact), which is not known yet"))
+      return Decision(finding, rule, needing: fact)
     case .none:
-      return Decision(finding: finding, rule: nil, verdict: waiting(finding) ?? .report("no rule names this drift"))
+      return Decision(finding: finding, rule: nil, verdict: finding.timedWait ?? .report("no rule names this drift"))
     }
-  }
-
-  private static func waiting(_ finding: Finding) -> Decision.Verdict? {
-    guard case .waiting(let wait, let until?) = finding.readiness else { return nil }
-    return .wait(wait, until: until, wait.explanation)
   }
 
   private static func verdict(
     _ finding: Finding, _ rule: Rule, _ node: NodeObservation, _ other: OtherNode, _ circumstances: Circumstances
   ) -> Decision.Verdict {
-    if let waiting = waiting(finding) { return waiting }
-    guard rule.remedy != .report else { return .report("rule “\(rule.name)” says so") }
+    if let wait = finding.timedWait { return wait }
+    guard rule.remedy != .report else { return rule.report }
     // Held: the plan is made all the same, for whoever approves it.
     let remedy = rule.remedy == .hold ? remedyOnApproval(of: finding.drift, node, other) : rule.remedy
     if remedy == .replaceSecret, other.enrolled != nil, case .unknown(let obstacle) = node.derived {
@@ -59,7 +53,7 @@ enum OtherNodePlanner {
     if action.approval == nil {
       // What is one of many is held as one of many, whatever the rule would say of it alone.
       if let wave = Safeguard.wave.objection(to: action, .node(node), circumstances, rule) { return wave }
-      if rule.remedy == .hold { return .hold("rule “\(rule.name)” says to wait for a person") }
+      if rule.remedy == .hold { return rule.hold }
       let now = circumstances.now.monotonic
       let objection =
         ConditionCheck.objectionToJoins(to: rule, node, other, at: now)
@@ -95,7 +89,7 @@ enum OtherNodePlanner {
     _ finding: Finding, _ node: NodeObservation, _ other: OtherNode, _ circumstances: Circumstances
   ) -> Decision? {
     guard circumstances.node.reset != nil, finding.drift == .secretMissing else { return nil }
-    if let waiting = waiting(finding) { return Decision(finding: finding, rule: nil, verdict: waiting) }
+    if let wait = finding.timedWait { return Decision(finding: finding, rule: nil, verdict: wait) }
     let action = Action.putBackSecret(
       Action.PutBack(
         node: other.name, name: other.distribution.secretName(of: other.name), ownerUID: node.node.value?.uid))

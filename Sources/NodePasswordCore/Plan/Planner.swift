@@ -71,9 +71,7 @@ package enum Planner {
     case .found(let found): rule = found
     case .none: rule = nil
     case .needsUnknown(let candidate, let fact):
-      return Decision(
-        finding: finding, rule: candidate,
-        verdict: .hold("rule “\(candidate.name)” selects by \(fact), which is not known yet"))
+      return Decision(finding, candidate, needing: fact)
     }
     return Decision(finding: finding, rule: rule, verdict: verdict(finding, rule, observation, circumstances))
   }
@@ -97,19 +95,16 @@ package enum Planner {
   private static func verdict(
     _ finding: Finding, _ rule: Rule?, _ observation: Observation, _ circumstances: Circumstances
   ) -> Decision.Verdict {
-    // What will be known in a moment may turn out to be nothing.
-    if case .waiting(let wait, let until?) = finding.readiness { return .wait(wait, until: until, wait.explanation) }
+    if let wait = finding.timedWait { return wait }
     guard let rule else {
       if finding.diagnosis != nil, case .undecided(let reason) = finding.readiness { return .hold(reason) }
       return .report("no rule names this drift")
     }
     var remedy = rule.remedy
     switch remedy {
-    case .report: return .report("rule “\(rule.name)” says so")
+    case .report: return rule.report
     case .hold:
-      guard isApproved(observation, circumstances) else {
-        return .hold("rule “\(rule.name)” says to wait for a person")
-      }
+      guard isApproved(observation, circumstances) else { return rule.hold }
       remedy = .replaceSecret
     default: break
     }
@@ -132,11 +127,8 @@ package enum Planner {
 extension Planner {
   /// A person has said yes to exactly the Secret that is there.
   fileprivate static func isApproved(_ observation: Observation, _ circumstances: Circumstances) -> Bool {
-    guard case .node(let node) = observation, let secret = node.secret.value, let approval = circumstances.approval
-    else {
-      return false
-    }
-    return approval.secretUID == secret.identity.uid && approval.isGood(at: circumstances.now.wall)
+    guard case .node(let node) = observation, let secret = node.secret.value else { return false }
+    return circumstances.approval?.isGood(for: secret.identity, at: circumstances.now.wall) ?? false
   }
 }
 

@@ -58,6 +58,19 @@ package struct NodeMemory: Hashable, Sendable {
     return wentBack
   }
 
+  /// Since when this drift is there, by our looks.
+  package mutating func note(_ found: Drift?, at now: Moment) {
+    guard found != drift else { return }
+    drift = found
+    driftSince = found == nil ? nil : now
+  }
+
+  /// A drift must last for so long before it is believed; the sighting is the reconciler's, so a first look waits.
+  func patience(_ drift: Drift, _ span: Duration, at now: Moment) -> Finding.Readiness {
+    let since = self.drift == drift ? driftSince ?? now : now
+    return now - since < span ? .waiting(.settle, until: since + span) : .ready
+  }
+
   private mutating func notePulse(_ observation: NodeObservation, at now: Moment, _ gap: Duration) {
     guard case .present(let seen) = observation.pulse else {
       // Where the API cannot be asked, no node can tell that it is alive either.

@@ -115,7 +115,6 @@ extension Reconciler {
   /// Approvals of before are void, and Secrets are left alone for as long as a heal is watched (design 6).
   mutating func datastoreWentBack(_ now: Now, sequence: UInt64? = nil, version: UInt64? = nil) {
     holdOff(now)
-    // Approvals of before are void, and what was done since is not known there.
     if let policy { holdOffUntil = max(holdOffUntil, now.monotonic + policy.timing.watchHeal) }
     if policy?.mode == .enforce, cluster.distribution != nil { emit(.distrustLedger) }
     cluster.highestVersion = version ?? 0
@@ -163,18 +162,18 @@ extension Reconciler {
       if now.monotonic - moment <= span { cluster.refused[name] = max(cluster.refused[name] ?? moment, moment) }
     }
     cluster.refused = cluster.refused.filter { now.monotonic - $0.value <= span && $0.key != ownName }
-    noteWave(policy, now)
+    noteWave(policy)
   }
 
   /// Once there is a wave it stands until the names are few again: half of what began it.
-  private mutating func noteWave(_ policy: Policy, _ now: Now) {
+  private mutating func noteWave(_ policy: Policy) {
     guard case .present(let view) = cluster.view else { return }
     let limit = Wave.limit(policy.limits.wave, nodes: view.nodeCount)
     let count = cluster.refused.count
     if count > limit {
-      cluster.wave = Wave(since: cluster.wave?.since ?? now.monotonic, count: count)
-    } else if let wave = cluster.wave {
-      cluster.wave = count > limit / 2 ? Wave(since: wave.since, count: count) : nil
+      cluster.wave = Wave(count: count)
+    } else if cluster.wave != nil {
+      cluster.wave = count > limit / 2 ? Wave(count: count) : nil
       guard cluster.wave == nil else { return }
       for subject in subjects.keys where isOther(subject) { subjects[subject]?.decisions = [] }
     }

@@ -8,6 +8,8 @@ extension Reconciler {
   private static let unhurriedLimit = 50
   /// A heartbeat that is looked for less often than this could not be told from a silence in time.
   private static let longestInterval = Duration.seconds(15)
+  /// Looks that are further apart do not add up to having watched.
+  private static let lookGap = longestInterval + .seconds(5)
 
   func isOther(_ subject: Subject) -> Bool {
     guard case .node(let name) = subject else { return false }
@@ -32,8 +34,7 @@ extension Reconciler {
   /// Takes up whoever there is a reason to look at.
   mutating func reviewOthers(_ now: Now) {
     guard cluster.distribution != nil, !isStopping else { return }
-    var wanted = wantedOthers(now)
-    for subject in subjects.keys { if let name = subject.nodeName { wanted.removeAll { $0 == name } } }
+    let wanted = wantedOthers(now).filter { subjects[.node($0)] == nil }
     let room = max(0, Self.otherLimit - subjects.count)
     for name in wanted.prefix(room) {
       var memory = nodeMemories[name] ?? NodeMemory()
@@ -82,32 +83,23 @@ extension Reconciler {
 
   mutating func takeIn(_ seen: NodeObservation, ofOther name: NodeName, _ now: Now) {
     var memory = nodeMemories[name] ?? NodeMemory()
-    let gap = max(NodeMemory.lookGap, otherInterval + .seconds(5), Self.longestInterval + .seconds(5))
-    let wentBack = memory.note(seen, at: now.monotonic, gap: gap)
+    let wentBack = memory.note(seen, at: now.monotonic, gap: Self.lookGap)
     if memory.heartbeatAwaitedSince == nil { memory.heartbeatAwaitedSince = now.monotonic }
     nodeMemories[name] = memory
     if wentBack { datastoreWentBack(now) }
     noteReturn(seen, of: name, now)
     noteMatch(seen, of: name, now)
     guard let policy else { return }
-    let circumstances = circumstances(.node(name), policy, now)
-    let found = Planner.findings(seen, circumstances).first?.drift
-    if found != nodeMemories[name]?.drift {
-      nodeMemories[name]?.drift = found
-      nodeMemories[name]?.driftSince = found == nil ? nil : now.monotonic
-    }
+    let found = Planner.findings(seen, circumstances(.node(name), policy, now)).first?.drift
+    nodeMemories[name]?.note(found, at: now.monotonic)
   }
 
   func otherNode(_ name: NodeName, _ now: Now) -> OtherNode {
     var other = OtherNode(name: name, distribution: cluster.distribution ?? .k3s)
-    if case .present = cluster.view { other.isSynced = true } else { other.isSynced = false }
+    other.isSynced = cluster.view.isPresent
     other.approval = approval(of: name, now)
     other.enrolled = enrolledGeneration(of: name)
-    let seen = subjects[.node(name)]?.observation.flatMap(Self.join)
-    other.peers = Set(seen?.peers.map(\.address) ?? [])
-    let shared = cluster.ledger.value?.ledger.recentPeers(of: name, at: now.wall) ?? []
-    other.peers.formUnion(shared.map(\.address))
-    other.hasMorePeers = seen?.hasMorePeers ?? false
+    other.note(subjects[.node(name)]?.observation.flatMap(Self.join), cluster.ledger.value?.ledger, at: now.wall)
     return other
   }
 

@@ -55,9 +55,12 @@ extension Reconciler {
 
   /// Whatever is due by the clock: quiet reached, a deadline passed, a look planned.
   mutating func runDue(_ now: Now) {
+    var isFull = isCrowded
     for subject in dueSubjects(now) {
       guard let state = subjects[subject] else { continue }
-      if isOther(subject), !state.phase.isInFlight, isCrowded { continue }
+      if isOther(subject), !state.phase.isInFlight, isFull { continue }
+      // Asked anew only where a look has begun or ended: a thousand may be waiting.
+      defer { isFull = isCrowded }
       switch state.phase {
       case .idle:
         guard !isStopping, let next = state.nextLook, next <= now.monotonic else { continue }
@@ -183,10 +186,7 @@ extension Reconciler {
 
   private mutating func noteSecretDrift(_ seen: NodeObservation, _ now: Now) {
     let found = DriftFinder.find(in: seen, memory: nodeMemory, at: now.monotonic).first?.drift
-    if found != nodeMemory.drift {
-      nodeMemory.drift = found
-      nodeMemory.driftSince = found == nil ? nil : now.monotonic
-    }
+    nodeMemory.note(found, at: now.monotonic)
     if found == nil {
       nodeMemory.heartbeatAwaitedSince = nil
     } else if nodeMemory.heartbeatAwaitedSince == nil {

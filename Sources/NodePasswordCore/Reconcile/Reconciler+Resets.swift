@@ -23,7 +23,8 @@ extension Reconciler {
 
   /// A crash forgets what was under watch; the ledger does not.
   mutating func noteOwnResets(in ledger: Ledger, _ now: Now) {
-    guard let policy, let server = machine.map({ _ in circumstances(.cluster, policy, now).serverName }) else { return }
+    guard let policy, let machine else { return }
+    let server = Installation.serverName(machine.installation.value)
     var last: [NodeName: Ledger.Act] = [:]
     for act in ledger.acts where act.server == server { last[act.node] = act }
     for (name, act) in last {

@@ -12,17 +12,9 @@ package enum FactList {
   private static func facts(
     of node: NodeObservation, _ other: OtherNode, _ circumstances: Circumstances
   ) -> [Explanation.Fact] {
-    let live: String =
-      switch circumstances.node.isLive(at: circumstances.now.monotonic) {
-      case .some(true): "yes"
-      case .some(false): "no"
-      case .none: "not known from one look"
-      }
     let peers = other.peers.sorted().joined(separator: ", ")
     return [
-      Explanation.Fact(
-        "Node", word(node.node, absent: "there is none") { $0.isBeingDeleted ? "being deleted" : "present" }),
-      Explanation.Fact("Node is live", live),
+      presence(of: node), life(circumstances),
       Explanation.Fact(
         "InternalIP", word(node.node, absent: "none") { $0.internalAddresses.joined(separator: ", ") }),
       Explanation.Fact("Secret", word(node.secret, absent: "there is none: the name is free", secret)),
@@ -31,6 +23,21 @@ package enum FactList {
       Explanation.Fact("asks from", peers.isEmpty ? "nowhere known" : peers),
       Explanation.Fact("approved", other.approval == nil ? "no" : "yes"),
     ] + derived(node, other, circumstances)
+  }
+
+  private static func presence(of node: NodeObservation) -> Explanation.Fact {
+    Explanation.Fact(
+      "Node", word(node.node, absent: "there is none") { $0.isBeingDeleted ? "being deleted" : "present" })
+  }
+
+  private static func life(_ circumstances: Circumstances) -> Explanation.Fact {
+    let live: String =
+      switch circumstances.node.isLive(at: circumstances.now.monotonic) {
+      case .some(true): "yes"
+      case .some(false): "no"
+      case .none: "not known from one look"
+      }
+    return Explanation.Fact("Node is live", live)
   }
 
   /// What the fleet key says, where the policy derives passwords from one.
@@ -101,17 +108,11 @@ package enum FactList {
   private static func facts(of node: NodeObservation, _ circumstances: Circumstances) -> [Explanation.Fact] {
     var facts: [Explanation.Fact] = []
     func add(_ name: String, _ value: String) { facts.append(Explanation.Fact(name, value)) }
-    add("Node", word(node.node, absent: "there is none") { $0.isBeingDeleted ? "being deleted" : "present" })
+    facts.append(presence(of: node))
     if let facts = node.node.value, let machine = circumstances.installation?.identity {
       add("Node is here", facts.isHere(machine) ? "yes" : "no: machine ID, boot ID or address differ")
     }
-    let live: String =
-      switch circumstances.node.isLive(at: circumstances.now.monotonic) {
-      case .some(true): "yes"
-      case .some(false): "no"
-      case .none: "not known from one look"
-      }
-    add("Node is live", live)
+    facts.append(life(circumstances))
     add("Secret", word(node.secret, absent: "there is none: the name is free", secret))
     add("password file against the hash", word(node.fileVerdict, absent: "nothing to compare") { $0.rawValue })
     add("escrow against the hash", word(node.escrowVerdict, absent: "nothing to compare") { $0.rawValue })

@@ -76,10 +76,9 @@ struct ClusterObserver: Sendable {
   private func readJoin(
     _ name: NodeName, _ installation: Installation, _ completion: @escaping @Sendable (Observed<RefusedJoin>) -> Void
   ) {
-    guard let unit = installation.unit else {
-      return completion(.unknown(Obstacle(.notConfigured, at: "the server's journal", "no unit is known to be read")))
+    switch Observer.serverUnit(installation) {
+    case .failure(let obstacle): completion(.unknown(obstacle))
+    case .success(let unit): ports.agentJournal.join(as: name, refusedBy: unit) { completion($0.observed()) }
     }
-    if let obstacle = Observer.journalObstacle(unit, installation) { return completion(.unknown(obstacle)) }
-    ports.agentJournal.join(as: name, refusedBy: unit) { completion($0.observed()) }
   }
 }

@@ -27,12 +27,8 @@ struct SecretResetter: Sendable {
   private func rehearse(_ reset: Action.SecretReset, _ secret: SecretReading, _ completion: @escaping Ending) {
     let draft = SecretDraft(
       name: reset.old.name, type: reset.type, hash: secret.hash ?? SecretBytes(copying: []), owner: nil)
-    ports.secrets.create(draft, dryRun: true) { answer in
-      switch answer {
-      case .failure(let obstacle): completion(.refused(obstacle))
-      case .success(.created): completion(.surprised("the Secret is gone"))
-      case .success(.alreadyExists): keep(reset, draft, completion)
-      }
+    ports.secrets.rehearse(draft) { objection in
+      if let objection { completion(objection) } else { keep(reset, draft, completion) }
     }
   }
 
@@ -54,21 +50,8 @@ struct SecretResetter: Sendable {
   /// The last look before the name is free is at the heartbeat (law L1).
   private func lookForLife(_ reset: Action.SecretReset, _ completion: @escaping Ending) {
     LifeCheck(nodes: ports.nodes).look(at: reset.node, expecting: reset.pulse) { objection in
-      if let objection { completion(objection) } else { delete(reset, completion) }
-    }
-  }
-
-  private func delete(_ reset: Action.SecretReset, _ completion: @escaping Ending) {
-    guard permit.stands else {
-      return completion(.surprised("a hold-off began, or the policy changed, before anything was touched"))
-    }
-    ports.secrets.delete(reset.old, dryRun: false) { answer in
-      switch answer {
-      case .failure(let obstacle): completion(.failed(obstacle))
-      case .success(.notFound): completion(.surprised("the Secret is gone"))
-      case .success(.conflict(let words)): completion(.surprised(words))
-      case .success(.deleted): completion(.done)
-      }
+      if let objection { return completion(objection) }
+      ports.secrets.delete(reset.old, permit) { completion($0 ?? .done) }
     }
   }
 

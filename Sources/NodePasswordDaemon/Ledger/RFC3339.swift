@@ -53,7 +53,9 @@ package enum RFC3339 {
   // MARK: The calendar
 
   /// The proleptic Gregorian calendar, counted in eras of 400 years that begin in March.
-  private static func seconds(_ time: WallTime) -> String {
+  ///
+  /// `2026-11-22T22:06:20`: the whole seconds, without a zone.
+  package static func seconds(_ time: WallTime, separator: String = "T") -> String {
     let seconds = (time.nanoseconds - fraction(time)) / 1_000_000_000
     let day = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
     let clock = seconds - day * 86_400
@@ -66,10 +68,11 @@ package enum RFC3339 {
     let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
     let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
     return "\(padded(year, 4))-\(padded(month, 2))-\(padded(dayOfYear - (153 * monthFromMarch + 2) / 5 + 1, 2))"
-      + "T\(padded(clock / 3_600, 2)):\(padded(clock / 60 % 60, 2)):\(padded(clock % 60, 2))"
+      + "\(separator)\(padded(clock / 3_600, 2)):\(padded(clock / 60 % 60, 2)):\(padded(clock % 60, 2))"
   }
 
-  private static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
+  /// Since 1970.
+  package static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
     let year = month <= 2 ? year - 1 : year
     let era = (year >= 0 ? year : year - 399) / 400
     let yearOfEra = year - era * 400

@@ -35,17 +35,13 @@ struct KubernetesAccess: AccessReviews {
   let transport: APITransport
 
   func review(_ right: AccessRight, _ completion: @escaping Completion<AccessVerdict>) {
-    var call = APICall(method: .POST, target: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+    let call = APICall(method: .POST, target: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
     let review = Review(
       spec: Review.Spec(
         resourceAttributes: Review.Attributes(
           verb: right.verb.rawValue, group: right.group.isEmpty ? nil : right.group, resource: right.resource,
           namespace: right.namespace, name: right.name)))
-    guard let json = try? JSONEncoder().encode(review) else {
-      return completion(.failure(Obstacle(.malformed, at: call.place, "the request cannot be encoded")))
-    }
-    call.body = SecretBytes(copying: json)
-    transport.send(call) { [call] answer in
+    transport.send(call, review) { answer in
       completion(
         answer.flatMap { answer in
           guard answer.status == 201 else { return .failure(APIRefusal(answer).obstacle(at: call.place)) }

@@ -42,18 +42,14 @@ struct KubernetesEvents: NodeEvents {
   let instance: String
 
   func post(_ event: NodeEvent, _ completion: @escaping Completion<Void>) {
-    var call = APICall(method: .POST, target: "/apis/events.k8s.io/v1/namespaces/\(Self.namespace)/events")
+    let call = APICall(method: .POST, target: "/apis/events.k8s.io/v1/namespaces/\(Self.namespace)/events")
     let body = Event(
       metadata: Event.Metadata(name: name(event), namespace: Self.namespace), eventTime: RFC3339.micro(event.at),
       reportingController: Self.controller, reportingInstance: NodeEvent.cut(instance, to: Self.wordLimit),
       action: NodeEvent.cut(event.action, to: Self.wordLimit), reason: NodeEvent.cut(event.reason, to: Self.wordLimit),
       regarding: Event.Regarding(name: event.node.rawValue, uid: event.nodeUID),
       note: NodeEvent.cut(event.note, to: NodeEvent.noteLimit), type: event.isWarning ? "Warning" : "Normal")
-    guard let json = try? JSONEncoder().encode(body) else {
-      return completion(.failure(Obstacle(.malformed, at: call.place, "the request cannot be encoded")))
-    }
-    call.body = SecretBytes(copying: json)
-    transport.send(call) { [call] answer in
+    transport.send(call, body) { answer in
       completion(
         answer.flatMap { answer in
           answer.status == 201 ? .success(()) : .failure(APIRefusal(answer).obstacle(at: call.place))

@@ -139,12 +139,8 @@ final class KubernetesLedger: LedgerStore {
   ) {
     var configMap = configMap
     (configMap.apiVersion, configMap.kind) = ("v1", "ConfigMap")
-    var call = APICall(method: method, target: target, bodyLimit: Self.bodyLimit)
-    guard let json = try? JSONEncoder().encode(configMap) else {
-      return completion(.failure(Obstacle(.malformed, at: call.place, "the request cannot be encoded")))
-    }
-    call.body = SecretBytes(copying: json)
-    transport.send(call) { [call] answer in
+    let call = APICall(method: method, target: target, bodyLimit: Self.bodyLimit)
+    transport.send(call, configMap) { answer in
       completion(
         answer.flatMap { answer in
           switch answer.status {

@@ -7,8 +7,6 @@ struct KubernetesNodes: Nodes {
   private static let pageSize = 100
   /// Bytes of one page; a Node that lists many images is large.
   private static let pageLimit = 32 << 20
-  /// Pages of one listing; a server that never ends one is broken.
-  private static let pageCountLimit = 10_000
   private static let collection = "/api/v1/nodes"
 
   let transport: APITransport
@@ -44,45 +42,16 @@ struct KubernetesNodes: Nodes {
   // MARK: Holders of an address
 
   func holders(of address: String, _ completion: @escaping Completion<[NodeName]>) {
-    page(of: address, after: nil, Search(), completion)
-  }
-
-  private struct Search {
-    var found: [NodeName] = []
-    var pages = 0
-    /// The pages behind were of a version that is gone, once.
-    var hasRestarted = false
-  }
-
-  private func page(
-    of address: String, after token: String?, _ search: Search, _ completion: @escaping Completion<[NodeName]>
-  ) {
-    var target = "\(Self.collection)?limit=\(Self.pageSize)"
-    if let token { target += "&continue=\(PercentEncoding.query(token))" }
-    let call = APICall(target: target, bodyLimit: Self.pageLimit)
-    transport.send(call) { answer in
-      switch answer {
-      case .failure(let obstacle): completion(.failure(obstacle))
-      case .success(let page) where page.status == 410 && token != nil && !search.hasRestarted:
-        self.page(of: address, after: nil, Search(hasRestarted: true), completion)
-      case .success(let page) where page.status != 200: completion(.failure(APIRefusal(page).obstacle(at: call.place)))
-      case .success(let page):
-        guard let page = NodeAddressPage(page.body, holding: address) else {
-          let words = "the answer is not the list that was asked for"
-          return completion(.failure(Obstacle(.malformed, at: call.place, words)))
-        }
-        var search = search
-        search.found += page.holders
-        search.pages += 1
-        guard !page.list.continuation.isEmpty else { return completion(.success(search.found)) }
-        // A part is not the whole (law L3).
-        guard search.pages < Self.pageCountLimit else {
-          let words = "the list has more than \(Self.pageCountLimit) pages"
-          return completion(.failure(Obstacle(.tooLarge, at: call.place, words)))
-        }
-        self.page(of: address, after: page.list.continuation, search, completion)
+    let list = APIList<[NodeName]>(
+      path: Self.collection, pageSize: Self.pageSize, bodyLimit: Self.pageLimit, empty: []
+    ) { page, call, found in
+      guard let page = NodeAddressPage(page.body, holding: address) else {
+        return .failure(Obstacle(.malformed, at: call.place, "the answer is not the list that was asked for"))
       }
+      found += page.holders
+      return .success(page.list.continuation)
     }
+    transport.read(list, completion)
   }
 }
 

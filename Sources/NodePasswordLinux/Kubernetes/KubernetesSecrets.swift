@@ -7,8 +7,6 @@ import NodePasswordDaemon
 struct KubernetesSecrets: NodePasswordSecrets {
   /// Bytes of one page of metadata.
   private static let pageLimit = 8 << 20
-  /// Pages of one listing; a server that never ends one is broken.
-  private static let pageCountLimit = 10_000
   static let collection = "/api/v1/namespaces/\(Distribution.secretNamespace)/secrets"
 
   let transport: APITransport
@@ -45,47 +43,21 @@ struct KubernetesSecrets: NodePasswordSecrets {
   }
 
   func list(pageSize: Int, _ completion: @escaping Completion<[SecretIdentity]>) {
-    page(pageSize, after: nil, found: [], pages: 0, restarts: 0, completion)
-  }
-
-  private func page(
-    _ size: Int, after token: String?, found: [SecretIdentity], pages: Int, restarts: Int,
-    _ completion: @escaping Completion<[SecretIdentity]>
-  ) {
-    var target = "\(Self.collection)?limit=\(size)"
-    if let token { target += "&continue=\(PercentEncoding.query(token))" }
-    let call = APICall(
-      target: target,
-      accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
-      bodyLimit: Self.pageLimit)
-    transport.send(call) { answer in
-      switch answer {
-      case .failure(let obstacle): completion(.failure(obstacle))
-      case .success(let page) where page.status == 410 && token != nil && restarts == 0:
-        // The pages behind are of a version that is gone: from the start, once.
-        self.page(size, after: nil, found: [], pages: 0, restarts: 1, completion)
-      case .success(let page) where page.status != 200: completion(.failure(APIRefusal(page).obstacle(at: call.place)))
-      case .success(let page):
-        switch APIObjects.decode(APIObjects.List.self, page, at: call.place) {
-        case .failure(let obstacle): completion(.failure(obstacle))
-        case .success(let list):
-          let identities = (list.items ?? []).compactMap { item -> SecretIdentity? in
-            guard case .success(let identity) = APIObjects.identity(item.metadata, at: call.place),
-              NodeName(secretName: identity.name) != nil
-            else { return nil }
-            return identity
-          }
-          let all = found + identities
-          guard let next = list.metadata.continue, !next.isEmpty else { return completion(.success(all)) }
-          // A part is not the whole (law L3).
-          guard pages < Self.pageCountLimit else {
-            return completion(
-              .failure(Obstacle(.tooLarge, at: call.place, "the list has more than \(Self.pageCountLimit) pages")))
-          }
-          self.page(size, after: next, found: all, pages: pages + 1, restarts: restarts, completion)
+    let list = APIList<[SecretIdentity]>(
+      path: Self.collection, pageSize: pageSize, accept: APICall.metadataList, bodyLimit: Self.pageLimit,
+      empty: []
+    ) { page, call, found in
+      APIObjects.decode(APIObjects.List.self, page, at: call.place).map { list in
+        found += (list.items ?? []).compactMap { item -> SecretIdentity? in
+          guard case .success(let identity) = APIObjects.identity(item.metadata, at: call.place),
+            NodeName(secretName: identity.name) != nil
+          else { return nil }
+          return identity
         }
+        return list.metadata.continue ?? ""
       }
     }
+    transport.read(list, completion)
   }
 
   // MARK: Change
@@ -191,12 +163,8 @@ struct KubernetesSecrets: NodePasswordSecrets {
     _ method: HTTPMethod, _ target: String, _ body: some Encodable, contentType: String = "application/json",
     _ completion: @escaping @Sendable (APICall, Result<APIAnswer, Obstacle>) -> Void
   ) {
-    var call = APICall(method: method, target: target, contentType: contentType)
-    guard let json = try? JSONEncoder().encode(body) else {
-      return completion(call, .failure(Obstacle(.malformed, at: call.place, "the request cannot be encoded")))
-    }
-    call.body = SecretBytes(copying: json)
-    transport.send(call) { [call] in completion(call, $0) }
+    let call = APICall(method: method, target: target, contentType: contentType)
+    transport.send(call, body) { completion(call, $0) }
   }
 
   // MARK: Watch

@@ -32,8 +32,6 @@ final class MetadataWatch: Sendable {
   private static let pageSize = 500
   /// Bytes of one page: metadata with all its managed fields.
   private static let pageLimit = 16 << 20
-  /// Pages of one list; a server that never ends one is broken.
-  private static let pageCountLimit = 10_000
   /// Watches in a row, each from where the last one ended, before the list is made anew: about an hour.
   private static let renewalLimit = 12
 
@@ -93,48 +91,34 @@ final class MetadataWatch: Sendable {
     var objects: [ClusterObject] = []
     /// Of the first page: a watch from there misses nothing.
     var version: String?
-    var count = 0
-    /// The pages behind were of a version that is gone, once.
-    var hasRestarted = false
   }
 
-  private func list(_ run: Int, after token: String? = nil, _ pages: Pages = Pages()) {
+  private func list(_ run: Int) {
     guard let collection = state.withLock({ $0.run == run ? $0.collection : nil }) else { return }
-    var target = "\(collection.path)?limit=\(Self.pageSize)"
-    if let token { target += "&continue=\(PercentEncoding.query(token))" }
-    let call = APICall(
-      target: target, accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
-      bodyLimit: Self.pageLimit)
-    transport.send(call) { answer in
-      guard self.state.withLock({ $0.run == run }) else { return }
+    let list = APIList<Pages>(
+      path: collection.path, pageSize: Self.pageSize, accept: APICall.metadataList, bodyLimit: Self.pageLimit,
+      empty: Pages(), isWanted: { self.state.withLock { $0.run == run } }
+    ) { answer, call, pages in
+      let page = MetadataPage(answer.body) { item in
+        if let object = collection.object(item) { pages.objects.append(object) }
+      }
+      guard let page else {
+        return .failure(Obstacle(.malformed, at: call.place, "the answer is not the list that was asked for"))
+      }
+      pages.version = pages.version ?? page.list.resourceVersion
+      return .success(page.list.continuation)
+    }
+    transport.read(list) { answer in
       switch answer {
       case .failure(let obstacle): self.lost(obstacle, run)
-      case .success(let page) where page.status == 410 && token != nil && !pages.hasRestarted:
-        self.list(run, Pages(hasRestarted: true))
-      case .success(let page) where page.status != 200: self.lost(APIRefusal(page).obstacle(at: call.place), run)
-      case .success(let page): self.take(page, call, pages, collection, run)
+      case .success(let pages): self.listed(pages, run)
       }
     }
   }
 
-  private func take(_ answer: APIAnswer, _ call: APICall, _ pages: Pages, _ collection: Collection, _ run: Int) {
-    var pages = pages
-    let page = MetadataPage(answer.body) { item in
-      if let object = collection.object(item) { pages.objects.append(object) }
-    }
-    guard let page else {
-      return lost(Obstacle(.malformed, at: call.place, "the answer is not the list that was asked for"), run)
-    }
-    pages.count += 1
-    let version = pages.version ?? page.list.resourceVersion
-    pages.version = version
-    guard page.list.continuation.isEmpty else {
-      guard pages.count < Self.pageCountLimit else {
-        let words = "the list has more than \(Self.pageCountLimit) pages"
-        return lost(Obstacle(.tooLarge, at: call.place, words), run)
-      }
-      return list(run, after: page.list.continuation, pages)
-    }
+  private func listed(_ pages: Pages, _ run: Int) {
+    // There is no list without a page, and no page without its version.
+    guard let version = pages.version else { return }
     state.withLock { state in
       state.version = version
       state.renewals = 0

@@ -52,7 +52,7 @@ final class SecretWatch: Sendable {
   private func list(_ run: Int) {
     let call = APICall(
       target: "\(KubernetesSecrets.collection)?\(selector)&limit=1",
-      accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json")
+      accept: APICall.metadataList)
     transport.send(call) { answer in
       guard self.isCurrent(run) else { return }
       guard case .success(let page) = answer, page.status == 200,
