@@ -94,7 +94,7 @@ private struct Asker {
     guard let installation = own.installation else { return own }
     var circumstances = circumstances(policy, installation)
     let seen = look(at: other, installation, generations(to: other, circumstances))
-    _ = circumstances.node.note(seen, at: circumstances.now.monotonic)
+    circumstances.node.note(seen, at: circumstances.now.monotonic)
     circumstances.other = otherNode(other, seen, circumstances, installation)
     var explanation = Explanation.explain(.node(other), .node(seen), circumstances)
     explanation.facts.append(Explanation.Fact("the daemon says", conclusion(of: other)))
@@ -204,7 +204,7 @@ private struct Asker {
 
   private func settled(_ seen: NodeObservation, _ now: Moment) -> NodeMemory {
     var memory = NodeMemory()
-    _ = memory.note(seen, at: now)
+    memory.note(seen, at: now)
     memory.drift = DriftFinder.find(in: seen, memory: memory, at: now).first?.drift
     memory.driftSince = Moment(nanoseconds: 0)
     return memory

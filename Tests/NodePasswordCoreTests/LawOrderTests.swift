@@ -136,9 +136,9 @@ import Testing
     node.labels = ["node-role.kubernetes.io/control-plane": "true"]
     var seen = Fixture.node()
     seen.node = .present(node)
-    _ = circumstances.node.note(seen, at: Fixture.start)
+    circumstances.node.note(seen, at: Fixture.start)
     seen.node = .unknown(Fixture.obstacle)
-    _ = circumstances.node.note(seen, at: Fixture.start)
+    circumstances.node.note(seen, at: Fixture.start)
     #expect(
       Planner.plan(for: .machine(missing), circumstances).acts == [.restorePasswordFile(over: .absent, from: .escrow)])
   }

@@ -4,7 +4,7 @@ import Testing
 /// The reconciler on a server that sees another node refused.
 @Suite struct ReconcilerOtherTests {
   /// A server whose watches have synced long ago, and which has refused `joins`.
-  private static func server(_ joins: [RefusedJoin], policy: Policy = Fixture.resetting()) throws -> Bench {
+  static func server(_ joins: [RefusedJoin], policy: Policy = Fixture.resetting()) throws -> Bench {
     var bench = Bench()
     bench.start(policy: policy)
     bench.send(.markLoaded(.absent))
@@ -18,7 +18,7 @@ import Testing
     return bench
   }
 
-  private static func join() -> RefusedJoin { Fixture.join(first: -200, last: 400) }
+  static func join() -> RefusedJoin { Fixture.join(first: -200, last: 400) }
 
   /// As `server`, and a reset of the one name is about to be counted; with what is seen of it.
   private static func begun() throws -> (Bench, NodeObservation) {
@@ -55,6 +55,24 @@ import Testing
     #expect(bench.records.contains(.healed))
     #expect(bench.events.map(\.reason) == ["Acted", "Healed"])
     #expect(!bench.events.contains { $0.note.contains(Fixture.otherSecret.uid) }, "an approval is bound to it")
+  }
+
+  /// Another server was faster: what was refused before, and the silence of before, say nothing about who has registered.
+  @Test func whoWasLetInElsewhereIsLeftAlone() throws {
+    var bench = try Self.server([Self.join()])
+    var seen = Fixture.rebuilt()
+    seen.join = .present(Self.join())
+    bench.look(at: seen, for: 10)
+    seen.secret = .present(Self.registeredAnew)
+    bench.look(at: seen, for: 300)
+    #expect(bench.ledgerActs.isEmpty)
+    var refused = Self.join()
+    refused.lastSeen = bench.now.monotonic
+    refused.recent = [refused.lastSeen]
+    refused.count += 1
+    seen.join = .present(refused)
+    bench.look(at: seen, for: 20)
+    #expect(bench.ledgerActs.isEmpty, "one refusal since then is not as many as the rule asks for")
   }
 
   /// Law L10: alive at another address than the one that was refused.
@@ -158,36 +176,6 @@ import Testing
     let view = ClusterView(nodeCount: 5, secretCount: 5, syncedSince: Fixture.start, newestVersion: 100)
     bench.send(.observed(pass, .cluster(ClusterObservation(view: .present(view), ledger: .present(reading)))))
     #expect(bench.records.isEmpty)
-  }
-
-  @Test func aLedgerThatGoesBackVoidsApprovalsAndHolds() throws {
-    var bench = try Self.server([])
-    bench.answerCluster(sequence: 9)
-    bench.commands = []
-    bench.advance(.seconds(700))
-    bench.send(.timeCame)
-    bench.answerCluster(sequence: 3)
-    #expect(bench.records.contains(.datastoreWentBack))
-    #expect(bench.commands.contains(.distrustLedger))
-    let marks = bench.commands.compactMap { if case .saveMark(let mark) = $0 { mark } else { nil } }
-    #expect(marks.last?.voidBefore == bench.now.wall && marks.last?.sequence == 3)
-    #expect(bench.reconciler.holdOffUntil >= bench.now.monotonic + .seconds(300))
-  }
-
-  /// A read that began before our own writing was answered sees less, and that proves nothing.
-  @Test func aReadThatWasOvertakenIsNoRestore() throws {
-    var bench = try Self.server([])
-    bench.answerCluster(sequence: 3)
-    bench.advance(.seconds(700))
-    bench.send(.timeCame)
-    let pass = try #require(bench.pendingLook(.cluster))
-    bench.advance(.seconds(1))
-    var newer = Fixture.ledger
-    newer.ledger.sequence = 4
-    bench.send(.ledgerSeen(.present(newer)))
-    bench.commands = []
-    bench.answer(pass, sequence: 3)
-    #expect(!bench.records.contains(.datastoreWentBack))
   }
 
   @Test func onlySoManyAreLookedAtAtOnce() throws {

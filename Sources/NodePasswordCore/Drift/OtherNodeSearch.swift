@@ -5,8 +5,6 @@ struct OtherNodeSearch {
   static let orphanGrace = Duration.seconds(660)
   /// How long a Node may be without its Secret: the two come and go one after the other.
   static let missingPatience = Duration.seconds(60)
-  /// How long after a heal or a reset a refusal may be of before it.
-  static let answerTime = Duration.seconds(5)
 
   let observation: NodeObservation
   let memory: NodeMemory
@@ -26,13 +24,11 @@ struct OtherNodeSearch {
     }
   }
 
-  /// Being refused now, and not for what was there before a heal.
+  /// Being refused now, and not for what was there before. While a reset is under watch, whoever was refused before is the
+  /// one who has just come back.
   private var join: RefusedJoin? {
-    guard let join = observation.join.value, join.stands(at: now) else { return nil }
-    // Whoever was refused before is the one who has just come back.
-    guard memory.reset == nil else { return nil }
-    guard let healed = memory.healedAt else { return join }
-    return join.lastSeen > healed + Self.answerTime ? join : nil
+    guard memory.reset == nil, let join = memory.refusals(in: observation), join.stands(at: now) else { return nil }
+    return join
   }
 
   // MARK: One Secret
@@ -89,9 +85,8 @@ struct OtherNodeSearch {
 
   /// The heartbeat moved at least twice after the first refusal, and the name is refused still.
   private func isAliveBeside(_ join: RefusedJoin) -> Bool {
-    let since = max(join.firstSeen, memory.healedAt ?? join.firstSeen)
     guard memory.beats.count == 2, let first = memory.beats.first else { return false }
-    return first > since && join.lastSeen >= first && memory.isLive(at: now) == true
+    return first > join.firstSeen && join.lastSeen >= first && memory.isLive(at: now) == true
   }
 
   private func sealed(_ secret: SecretFacts) -> Finding? {

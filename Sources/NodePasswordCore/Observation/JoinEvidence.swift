@@ -73,6 +73,17 @@ package struct RefusedJoin: Hashable, Sendable {
       ? max(count, recent.count) : recent.filter { now - $0 <= window }.count
   }
 
+  /// What is left of it after `moment`; `nil`: nothing. Peers stay as they are: who asked before is not forgotten.
+  package func after(_ moment: Moment) -> RefusedJoin? {
+    guard lastSeen > moment else { return nil }
+    guard firstSeen <= moment else { return self }
+    var later = self
+    later.recent.removeAll { $0 <= moment }
+    later.firstSeen = later.recent.first ?? lastSeen
+    later.count = max(1, later.recent.count)
+    return later
+  }
+
   /// The name is being refused now.
   package func stands(at now: Moment) -> Bool { now - lastSeen <= Self.standing }
 }

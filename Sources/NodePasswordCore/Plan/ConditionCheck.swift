@@ -3,16 +3,15 @@
 enum ConditionCheck {
   /// Who asks, and how often. `nil`: that is as the rule wants it, or is still to be asked.
   static func objectionToJoins(
-    to rule: Rule, _ observation: NodeObservation, _ other: OtherNode, at now: Moment
+    to rule: Rule, _ observation: NodeObservation, _ other: OtherNode, _ memory: NodeMemory, at now: Moment
   ) -> Decision.Verdict? {
     let condition = rule.condition
     guard !condition.isEmpty else { return nil }
-    let join: RefusedJoin
-    switch observation.join {
-    case .unknown(let obstacle): return .hold("refused joins cannot be seen here: \(obstacle)")
-    case .absent:
+    if case .unknown(let obstacle) = observation.join {
+      return .hold("refused joins cannot be seen here: \(obstacle)")
+    }
+    guard let join = memory.refusals(in: observation) else {
       return .wait(.condition, until: nil, "the rule's `if` asks for refused joins, and none have been seen")
-    case .present(let seen): join = seen
     }
     if let objection = count(condition, join, now) { return objection }
     let address = address(condition, observation, other)

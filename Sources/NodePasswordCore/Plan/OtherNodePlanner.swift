@@ -56,7 +56,7 @@ enum OtherNodePlanner {
       if rule.remedy == .hold { return rule.hold }
       let now = circumstances.now.monotonic
       let objection =
-        ConditionCheck.objectionToJoins(to: rule, node, other, at: now)
+        ConditionCheck.objectionToJoins(to: rule, node, other, circumstances.node, at: now)
         ?? Safeguard.budget.objection(to: action, .node(node), circumstances, rule)
         ?? ConditionCheck.objectionToNode(to: rule, node, other, circumstances.node, at: now)
       if let objection { return objection }

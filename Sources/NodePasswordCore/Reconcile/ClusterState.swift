@@ -26,6 +26,16 @@ struct ClusterState: Hashable, Sendable {
   var sequenceSeenAt: Moment?
   /// The newest version of anything seen in this run.
   var highestVersion: UInt64 = 0
+  /// When the datastore was last found to have gone back: what was looked at before is of another history.
+  var wentBack: WentBack?
+
+  struct WentBack: Hashable, Sendable {
+    var at: Moment
+    /// The last look that had begun by then.
+    var pass: PassID
+    /// A view of the cluster that synced before this may still show what was.
+    var viewsSince: Moment
+  }
 
   static let notSeen = Obstacle(.notConfigured, at: "the cluster", "not looked at yet")
 }

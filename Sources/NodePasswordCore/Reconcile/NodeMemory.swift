@@ -15,6 +15,10 @@ package struct NodeMemory: Hashable, Sendable {
   /// The Secret's drift as first seen, since a Secret may be between two hands for a moment.
   package var drift: Drift?
   package var driftSince: Moment?
+  /// Whose Secret it was when last seen, by its uid; `nil`: not seen yet, `.absent`: there was none.
+  private var secretUID: Observed<String>?
+  /// When the name was seen to have been registered anew: by a machine that joined, or by whoever made its Secret.
+  package private(set) var registeredAt: Moment?
   /// Since when there is a Secret and no Node.
   package var orphanedSince: Moment?
   /// The Node's labels when it was last seen; roles are among them.
@@ -23,8 +27,8 @@ package struct NodeMemory: Hashable, Sendable {
   package var reset: ResetWatch?
   /// When a heal of this name was last seen to have helped: what was refused before is over.
   package var healedAt: Moment?
-  /// The newest version of anything seen in the datastore.
-  package var newestVersion: UInt64 = 0
+  /// The newest versions seen of its objects.
+  package var versions = Versions()
 
   package init() {}
 
@@ -33,29 +37,14 @@ package struct NodeMemory: Hashable, Sendable {
   /// Looks that are further apart than this do not add up to having watched.
   package static let lookGap = Duration.seconds(15)
 
-  /// Takes in one look; answers whether the datastore has gone back in time.
+  /// Takes in one look.
   ///
   /// - Parameter gap: how far apart looks may be and still add up to having watched.
-  package mutating func note(
-    _ observation: NodeObservation, at now: Moment, gap: Duration = NodeMemory.lookGap
-  ) -> Bool {
+  package mutating func note(_ observation: NodeObservation, at now: Moment, gap: Duration = NodeMemory.lookGap) {
     if let node = observation.node.value { labels = node.labels }
+    noteSecret(observation.secret, at: now)
     notePulse(observation, at: now, gap)
     noteOrphan(observation, at: now)
-    let versions = [
-      observation.lease.value, observation.node.value?.resourceVersion,
-      observation.secret.value?.identity.resourceVersion,
-    ].compactMap { $0.flatMap { UInt64($0) } }
-    // Leases change every ten seconds, so the newest version in one look hardly ever falls behind the last look's.
-    guard let newest = versions.max() else { return false }
-    // A lease that could not be read makes a look that proves nothing, but what was seen in it was there.
-    guard case .present = observation.lease else {
-      newestVersion = max(newestVersion, newest)
-      return false
-    }
-    let wentBack = newest < newestVersion
-    newestVersion = newest
-    return wentBack
   }
 
   /// Since when this drift is there, by our looks.
@@ -69,6 +58,17 @@ package struct NodeMemory: Hashable, Sendable {
   func patience(_ drift: Drift, _ span: Duration, at now: Moment) -> Finding.Readiness {
     let since = self.drift == drift ? driftSince ?? now : now
     return now - since < span ? .waiting(.settle, until: since + span) : .ready
+  }
+
+  /// Another Secret may be another machine's: what was refused and how long it was silent before says nothing about it.
+  private mutating func noteSecret(_ secret: Observed<SecretFacts>, at now: Moment) {
+    if case .unknown = secret { return }
+    let uid = secret.map(\.identity.uid)
+    defer { secretUID = uid }
+    guard let secretUID, uid != secretUID, case .present = uid else { return }
+    registeredAt = now
+    silentPulse = nil
+    if heartbeatAwaitedSince != nil { heartbeatAwaitedSince = now }
   }
 
   private mutating func notePulse(_ observation: NodeObservation, at now: Moment, _ gap: Duration) {
@@ -98,6 +98,15 @@ package struct NodeMemory: Hashable, Sendable {
     }
   }
 
+  /// Joins refused under this name for what its Secret is now. `nil`: none, or they cannot be seen.
+  package func refusals(in observation: NodeObservation) -> RefusedJoin? {
+    guard let join = observation.join.value else { return nil }
+    return [registeredAt, healedAt].compactMap { $0 }.max().map { join.after($0 + Self.answerTime) } ?? join
+  }
+
+  /// How long after a change of its Secret a refusal may be of before it.
+  static let answerTime = Duration.seconds(5)
+
   /// *Fresh* by our own clock; `nil` while it cannot be known yet.
   package func isLive(at now: Moment) -> Bool? {
     if let pulseChangedAt, now - pulseChangedAt <= Self.freshness { return true }
@@ -109,6 +118,32 @@ package struct NodeMemory: Hashable, Sendable {
   package var silentSince: Moment? {
     guard let heartbeatAwaitedSince else { return nil }
     return max(heartbeatAwaitedSince, pulseSince ?? heartbeatAwaitedSince)
+  }
+}
+
+extension NodeMemory {
+  /// resourceVersions by kind. An object that is gone tells nothing, and one made anew has a newer version than the old one
+  /// had; so only within a kind a lower one is a datastore that went back in time.
+  package struct Versions: Hashable, Sendable {
+    private var secret: UInt64 = 0
+    private var node: UInt64 = 0
+    private var lease: UInt64 = 0
+
+    package init() {}
+
+    /// Takes in one look; answers whether the datastore has gone back in time.
+    package mutating func note(_ observation: NodeObservation) -> Bool {
+      let secretIsOlder = Self.note(observation.secret.value?.identity.resourceVersion, &secret)
+      let nodeIsOlder = Self.note(observation.node.value?.resourceVersion, &node)
+      let leaseIsOlder = Self.note(observation.lease.value, &lease)
+      return secretIsOlder || nodeIsOlder || leaseIsOlder
+    }
+
+    private static func note(_ text: String?, _ newest: inout UInt64) -> Bool {
+      guard let seen = text.flatMap({ UInt64($0) }) else { return false }
+      defer { newest = seen }
+      return seen < newest
+    }
   }
 }
 

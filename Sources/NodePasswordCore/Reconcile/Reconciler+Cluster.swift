@@ -23,11 +23,13 @@ extension Reconciler {
 
   mutating func takeIn(_ seen: ClusterObservation, _ now: Now) {
     cluster.view = seen.view
-    if let sequence = seen.ledger.value?.ledger.sequence, isOlder(sequence) {
-      datastoreWentBack(now, sequence: sequence, version: seen.view.value?.newestVersion)
+    if !isOfBefore(cluster.lookBeganAt) {
+      if let sequence = seen.ledger.value?.ledger.sequence, isOlder(sequence) {
+        datastoreWentBack(now)
+      }
+      ledgerWasSeen(seen.ledger, now)
     }
-    ledgerWasSeen(seen.ledger, now)
-    if let view = seen.view.value { noteVersion(view.newestVersion, now) }
+    if let view = seen.view.value { noteVersion(view, now) }
     noteRefused(now)
     enrolMatches()
     reviewOthers(now)
@@ -95,9 +97,14 @@ extension Reconciler {
   }
 
   /// Versions move with every heartbeat: only now and then they are worth a write.
-  private mutating func noteVersion(_ version: UInt64, _ now: Now) {
-    guard var mark = cluster.mark, version > 0 else { return }
-    if version < max(mark.version, cluster.highestVersion) { return datastoreWentBack(now, version: version) }
+  private mutating func noteVersion(_ view: ClusterView, _ now: Now) {
+    let version = view.newestVersion
+    guard version > 0, cluster.mark != nil else { return }
+    if let wentBack = cluster.wentBack, view.syncedSince < wentBack.viewsSince { return }
+    if version < max(cluster.mark?.version ?? 0, cluster.highestVersion) {
+      datastoreWentBack(now, viewsSince: view.syncedSince)
+    }
+    guard var mark = cluster.mark else { return }
     cluster.highestVersion = max(cluster.highestVersion, version)
     guard version > mark.version + Self.versionStep || mark.version == 0 else { return }
     mark.version = version
@@ -112,16 +119,34 @@ extension Reconciler {
     if policy?.mode == .enforce { emit(.saveMark(mark)) }
   }
 
-  /// Approvals of before are void, and Secrets are left alone for as long as a heal is watched (design 6).
-  mutating func datastoreWentBack(_ now: Now, sequence: UInt64? = nil, version: UInt64? = nil) {
+  // MARK: Restores
+
+  /// Holds one look at a Node against what was seen of it before.
+  mutating func noteVersions(_ seen: NodeObservation, of name: NodeName, _ pass: PassID, _ now: Now) {
+    if let wentBack = cluster.wentBack, pass <= wentBack.pass { return }
+    if nodeMemories[name, default: NodeMemory()].versions.note(seen) { datastoreWentBack(now) }
+  }
+
+  /// Whether that look began before the datastore was found to have gone back.
+  private func isOfBefore(_ began: Moment?) -> Bool {
+    guard let wentBack = cluster.wentBack, let began else { return false }
+    return began <= wentBack.at
+  }
+
+  /// Approvals of before are void, and Secrets are left alone for as long as a heal is watched (design 6). A restore shows in
+  /// the ledger, in the watches and at each Node: what the others knew of before is forgotten, so that it counts once.
+  mutating func datastoreWentBack(_ now: Now, viewsSince: Moment? = nil) {
     holdOff(now)
     if let policy { holdOffUntil = max(holdOffUntil, now.monotonic + policy.timing.watchHeal) }
     if policy?.mode == .enforce, cluster.distribution != nil { emit(.distrustLedger) }
-    cluster.highestVersion = version ?? 0
+    cluster.wentBack = ClusterState.WentBack(
+      at: now.monotonic, pass: PassID(lastPass), viewsSince: viewsSince ?? now.monotonic)
+    cluster.highestVersion = 0
+    for name in nodeMemories.keys { nodeMemories[name]?.versions = NodeMemory.Versions() }
     if var mark = cluster.mark {
       mark.voidBefore = now.wall
-      if let sequence { mark.sequence = sequence }
-      if let version { mark.version = version }
+      mark.sequence = 0
+      mark.version = 0
       save(mark)
     }
     emit(.record(Record(.datastoreWentBack)))

@@ -83,10 +83,9 @@ extension Reconciler {
 
   mutating func takeIn(_ seen: NodeObservation, ofOther name: NodeName, _ now: Now) {
     var memory = nodeMemories[name] ?? NodeMemory()
-    let wentBack = memory.note(seen, at: now.monotonic, gap: Self.lookGap)
+    memory.note(seen, at: now.monotonic, gap: Self.lookGap)
     if memory.heartbeatAwaitedSince == nil { memory.heartbeatAwaitedSince = now.monotonic }
     nodeMemories[name] = memory
-    if wentBack { datastoreWentBack(now) }
     noteReturn(seen, of: name, now)
     noteMatch(seen, of: name, now)
     guard let policy else { return }

@@ -103,6 +103,7 @@ extension Reconciler {
     state.observation = observation
     state.lastLook = now.wall
     subjects[subject] = state
+    if case .node(let seen) = observation, let name = subject.nodeName { noteVersions(seen, of: name, pass, now) }
     takeIn(observation, subject, now)
     guard subjects[subject] != nil else { return }
     becomeReady()
@@ -129,7 +130,7 @@ extension Reconciler {
     case .node(let seen) where isOther(subject):
       if let name = subject.nodeName { takeIn(seen, ofOther: name, now) }
     case .node(let seen):
-      if nodeMemory.note(seen, at: now.monotonic) { datastoreWentBack(now) }
+      nodeMemory.note(seen, at: now.monotonic)
       let isNews =
         node?.file != seen.file || node?.fileVerdict != seen.fileVerdict || node?.escrowVerdict != seen.escrowVerdict
       node = seen

@@ -72,7 +72,7 @@ extension Reconciler {
 
   private func isRefusedAgain(_ seen: NodeObservation, since: Moment, _ now: Now) -> Bool {
     guard let join = seen.join.value else { return false }
-    return join.stands(at: now.monotonic) && join.lastSeen > since + OtherNodeSearch.answerTime * 2
+    return join.stands(at: now.monotonic) && join.lastSeen > since + NodeMemory.answerTime * 2
   }
 
   private mutating func returned(_ seen: NodeObservation, _ name: NodeName, _ reset: ResetWatch, _ now: Now) {

@@ -105,9 +105,11 @@ extension FleetLaws {
   private static func objectionsToHealed(
     _ name: NodeName, _ state: FleetWorld.State, _ setting: FleetSetting
   ) -> [String] {
+    // Who was let in by a person's word is whom that person meant.
+    let isApproved = state.truth.intents.last { $0.node == name && $0.uid != nil }?.isApproved ?? false
     let isBack = state.machines(name).contains { machine in
       guard state.fits(machine.password, name) else { return false }
-      if setting.source == .node, machine.kind == .impostor { return false }
+      if setting.source == .node, machine.kind == .impostor, !isApproved { return false }
       return machine.joinedAt != nil
         || machine.lastRenewal(at: state.now).map { state.now - $0 < .seconds(60) } ?? false
     }
