@@ -93,6 +93,37 @@ import Testing
     #expect(bench.records.contains(.collision) && !bench.records.contains(.healed))
   }
 
+  /// Law L8: a crash forgets which name was freed. The name may be looked at again before the ledger has been read.
+  @Test func aCrashAfterAResetIsMadeUpForFromTheLedger() throws {
+    var bench = Bench()
+    bench.start(policy: Fixture.resetting())
+    bench.send(.markLoaded(.absent))
+    let pass = try #require(bench.look(.machine))
+    var machine = Fixture.machine(server: true)
+    machine.joins = .present(JoinEvidence(joins: [Fixture.join(first: -60, last: 0)]))
+    bench.send(.observed(pass, .machine(machine)))
+    bench.advance(.seconds(3))
+    bench.send(.timeCame)
+    var seen = Fixture.rebuilt()
+    seen.secret = .absent
+    bench.send(.observed(try #require(bench.pendingLook(.node(Fixture.otherName))), .node(seen)))
+    var reading = Fixture.ledger
+    reading.ledger.sequence = 7
+    reading.ledger.acts = [
+      Ledger.Act(
+        at: bench.now.wall + (.zero - .seconds(30)), server: "edge-1", node: Fixture.otherName,
+        secretUID: Fixture.otherSecret.uid, word: "reset-secret")
+    ]
+    bench.answer(try #require(bench.pendingLook(.cluster)), reading)
+    for _ in 0..<30 where bench.performed.isEmpty {
+      bench.advance(.seconds(5))
+      bench.send(.timeCame)
+      if let pass = bench.pendingLook(.cluster) { bench.answer(pass, reading) }
+      if let pass = bench.pendingLook(.node(Fixture.otherName)) { bench.send(.observed(pass, .node(seen))) }
+    }
+    #expect(bench.performed.last?.2.word == "put-back-secret")
+  }
+
   /// Law L8: it is not known whether the Secret was deleted, so the name is watched as if it were.
   @Test func aLostAnswerIsWatched() throws {
     var (bench, seen) = try Self.begun()
@@ -212,6 +243,10 @@ extension Bench {
   mutating func answer(_ pass: PassID, sequence: UInt64 = 1, nodes: Int = 50) {
     var reading = Fixture.ledger
     reading.ledger.sequence = sequence
+    answer(pass, reading, nodes: nodes)
+  }
+
+  mutating func answer(_ pass: PassID, _ reading: LedgerReading, nodes: Int = 50) {
     let view = ClusterView(nodeCount: nodes, secretCount: nodes, syncedSince: Fixture.start, newestVersion: 100)
     send(.observed(pass, .cluster(ClusterObservation(view: .present(view), ledger: .present(reading)))))
   }

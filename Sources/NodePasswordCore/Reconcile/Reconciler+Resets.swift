@@ -31,12 +31,12 @@ extension Reconciler {
       let age = now.wall - min(act.at, now.wall)
       guard act.word == Remedy.resetSecret.rawValue, let uid = act.secretUID,
         age < policy.timing.watchHeal + .seconds(60),
-        !cluster.watchedResets.contains(uid), subjects[.node(name)] == nil, nodeMemories[name] == nil
+        !cluster.watchedResets.contains(uid)
       else { continue }
       cluster.watchedResets.insert(uid)
-      var memory = NodeMemory()
-      memory.reset = ResetWatch(at: now.monotonic + (.zero - age), oldUID: uid, addresses: [])
-      nodeMemories[name] = memory
+      // The name may be looked at already: its joins are read before the ledger is.
+      nodeMemories[name, default: NodeMemory()].reset = ResetWatch(
+        at: now.monotonic + (.zero - age), oldUID: uid, addresses: [])
     }
   }
 

@@ -158,12 +158,13 @@ struct FleetEnding {
     }
   }
 
-  /// Long enough for the rule, the hold-offs, and as many windows of the budget as there are names.
+  /// Long enough for the rule, the hold-offs, and as many windows of the budget as there are names, those helped meanwhile too.
   private func isOverdue(_ machine: FleetMachine) -> Bool {
     guard let calm = state.calmSince, let asking = machine.askingSince else { return false }
-    let budgets = max(setting.node.per, setting.cluster.per * (1 + waiting.count / setting.cluster.acts))
-    let made = state.truth.ledgerMadeAt.map { max($0, calm) } ?? calm
+    let start = max(state.truth.ledgerMadeAt.map { max($0, calm) } ?? calm, asking)
+    let helped = state.truth.intents.count { $0.at > start }
+    let budgets = max(setting.node.per, setting.cluster.per * (1 + (waiting.count + helped) / setting.cluster.acts))
     let bound = setting.notReadyFor + .seconds(10 * setting.refusals + 300 + 90 + 120) + budgets
-    return state.now - max(made, asking) > bound
+    return state.now - start > bound
   }
 }
