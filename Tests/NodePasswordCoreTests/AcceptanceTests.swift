@@ -170,6 +170,21 @@ import Testing
     #expect(memory.isLive(at: Fixture.start + .seconds(85)) == true)
   }
 
+  /// A Node or a lease that somebody deletes does not beat.
+  @Test func whatIsDeletedIsNoHeartbeat() {
+    var memory = NodeMemory()
+    var node = Fixture.node()
+    memory.note(node, at: Fixture.start)
+    for seconds in [5, 10] {
+      if seconds == 5 { node.node = .absent } else { node.lease = .absent }
+      memory.note(node, at: Fixture.start + .seconds(seconds))
+      #expect(memory.beats.isEmpty && memory.isLive(at: Fixture.start + .seconds(11)) != true)
+    }
+    node = Fixture.node()
+    memory.note(node, at: Fixture.start + .seconds(15))
+    #expect(memory.beats.count == 1, "whoever registers anew is alive")
+  }
+
   @Test func aHeartbeatThatNeverComesIsNoLife() {
     var memory = NodeMemory()
     memory.note(Fixture.node(), at: Fixture.start)

@@ -6,6 +6,8 @@ package struct NodeMemory: Hashable, Sendable {
   package var pulseChangedAt: Moment?
   /// Since when it has been what it is, by our looks.
   package var pulseSince: Moment?
+  /// What it was made of.
+  private var signs = Signs()
   /// The moments after which the last two changes surely came, older first.
   package var beats: [Moment] = []
   /// When a look for the heartbeat began.
@@ -47,6 +49,14 @@ package struct NodeMemory: Hashable, Sendable {
     noteOrphan(observation, at: now)
   }
 
+  /// The datastore is at an older state: what moved meanwhile was no heartbeat, and versions begin anew.
+  mutating func forgetHistory(at now: Moment) {
+    versions = Versions()
+    (pulse, silentPulse, pulseSince, pulseChangedAt) = (nil, nil, nil, nil)
+    beats = []
+    if heartbeatAwaitedSince != nil { heartbeatAwaitedSince = now }
+  }
+
   /// Since when this drift is there, by our looks.
   package mutating func note(_ found: Drift?, at now: Moment) {
     guard found != drift else { return }
@@ -78,12 +88,14 @@ package struct NodeMemory: Hashable, Sendable {
       return
     }
     // It changed at some time since the last look: only the earliest of these moments is safe to go by.
-    if let pulse, let pulseSeenAt, pulse != seen {
+    let latest = Signs(observation)
+    if pulse != nil, let pulseSeenAt, signs.isBeat(latest) {
       pulseChangedAt = pulseSeenAt
       beats = (beats + [pulseSeenAt]).suffix(2)
     }
     if pulse != seen { pulseSince = now }
     pulse = seen
+    signs = latest
     // After a pause in which nobody looked, a silence has yet to be waited for.
     if let last = pulseSeenAt, heartbeatAwaitedSince != nil, now - last > gap { heartbeatAwaitedSince = now }
     pulseSeenAt = now
@@ -122,6 +134,24 @@ package struct NodeMemory: Hashable, Sendable {
 }
 
 extension NodeMemory {
+  /// What a machine moves while it is alive.
+  private struct Signs: Hashable, Sendable {
+    var lease: String?
+    var heartbeat: String?
+
+    init() {}
+
+    init(_ observation: NodeObservation) {
+      lease = observation.lease.value
+      heartbeat = observation.node.value?.heartbeat
+    }
+
+    /// That one of them is gone is nobody's heartbeat: somebody has deleted it.
+    func isBeat(_ later: Signs) -> Bool {
+      (later.lease != nil && later.lease != lease) || (later.heartbeat != nil && later.heartbeat != heartbeat)
+    }
+  }
+
   /// resourceVersions by kind. An object that is gone tells nothing, and one made anew has a newer version than the old one
   /// had; so only within a kind a lower one is a datastore that went back in time.
   package struct Versions: Hashable, Sendable {

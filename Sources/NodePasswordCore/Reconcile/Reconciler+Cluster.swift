@@ -124,7 +124,9 @@ extension Reconciler {
   /// Holds one look at a Node against what was seen of it before.
   mutating func noteVersions(_ seen: NodeObservation, of name: NodeName, _ pass: PassID, _ now: Now) {
     if let wentBack = cluster.wentBack, pass <= wentBack.pass { return }
-    if nodeMemories[name, default: NodeMemory()].versions.note(seen) { datastoreWentBack(now) }
+    guard nodeMemories[name, default: NodeMemory()].versions.note(seen) else { return }
+    datastoreWentBack(now)
+    _ = nodeMemories[name]?.versions.note(seen)
   }
 
   /// Whether that look began before the datastore was found to have gone back.
@@ -142,7 +144,7 @@ extension Reconciler {
     cluster.wentBack = ClusterState.WentBack(
       at: now.monotonic, pass: PassID(lastPass), viewsSince: viewsSince ?? now.monotonic)
     cluster.highestVersion = 0
-    for name in nodeMemories.keys { nodeMemories[name]?.versions = NodeMemory.Versions() }
+    for name in nodeMemories.keys { nodeMemories[name]?.forgetHistory(at: now.monotonic) }
     if var mark = cluster.mark {
       mark.voidBefore = now.wall
       mark.sequence = 0
