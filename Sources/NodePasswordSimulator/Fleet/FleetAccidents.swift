@@ -199,7 +199,7 @@ extension FleetWorld {
       switch accident {
       case .ledgerIsDeleted:
         guard state.random.chance(50) else { return }
-        _ = try? state.server.delete(.configmaps, FleetWorld.State.ledgerKey, DeleteOptions(), at: state.wall)
+        state.deleteLedger()
       case .ledgerIsDamaged: if state.ledgerObject != nil, state.random.chance(50) { state.putLedger("by hand") }
       case .secretIsDeleted:
         state.truth.freed[name] = nil

@@ -23,6 +23,10 @@ struct FleetLedgerTexts {
 extension FleetWorld.State {
   static let ledgerKey = ObjectKey(namespace: "kube-system", name: "nodepassd-ledger")
 
+  mutating func deleteLedger() {
+    _ = try? server.delete(.configmaps, Self.ledgerKey, DeleteOptions(), at: wall)
+  }
+
   var ledgerObject: JSONValue? { server.store.object(.configmaps, Self.ledgerKey) }
 
   /// Absent: there is no ConfigMap. Unknown: there is one that makes no sense.

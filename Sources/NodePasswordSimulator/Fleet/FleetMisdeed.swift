@@ -6,7 +6,7 @@ package enum FleetMisdeed: String, CaseIterable, Sendable {
   case deleteUnread, deleteWithoutVersion, deleteLive, deleteUnwritten
   case overwriteLive, makeFromNowhere, putBackUnmissed, takeNeighbour
   case actInHoldOff, actUnsynced, actAfterRestore
-  case exceedNodeBudget, exceedClusterBudget, actOnNewLedger, standStill
+  case exceedNodeBudget, exceedClusterBudget, actOnNewLedger, remakeLedgerUnspent, standStill
   case tellInRecord, tellInStatus, tellInEvent, tellInLedger, tellUID
   case leaveFree, sayHealed, helpImpostor, chooseOfTwo
   case resetServer, resetTooEarly, resetUnrefused, resetInWave, resetUnasked
@@ -31,6 +31,7 @@ package enum FleetMisdeed: String, CaseIterable, Sendable {
     case .exceedNodeBudget: "L4: more than the node's budget"
     case .exceedClusterBudget: "L4: more than the cluster's budget"
     case .actOnNewLedger: "L4: a ledger made anew counts as spent"
+    case .remakeLedgerUnspent: "L4: a ledger made anew with budgets to spend"
     case .standStill: "sequence stands still"
     case .tellInRecord, .tellInStatus, .tellInEvent, .tellInLedger: "L5"
     case .tellUID: "a Secret's uid in an Event"

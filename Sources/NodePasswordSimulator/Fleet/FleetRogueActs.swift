@@ -16,7 +16,7 @@ extension FleetRogue {
       .chooseOfTwo, .resetServer, .resetTooEarly, .resetUnrefused, .resetInWave, .resetUnasked, .resetInObserveMode:
       act()
     case .overwriteLive, .makeFromNowhere, .putBackUnmissed, .takeNeighbour: make()
-    case .standStill, .tellInLedger, .writeInObserveMode, .approveItself: write()
+    case .standStill, .remakeLedgerUnspent, .tellInLedger, .writeInObserveMode, .approveItself: write()
     case .useOthersApproval, .useApprovalTwice, .useVoidApproval: useApproval()
     case .tellInRecord, .tellInStatus, .tellInEvent, .tellUID, .sayHealed, .postInObserveMode, .keepInObserveMode,
       .tellOfNoJoin:
@@ -129,6 +129,7 @@ extension FleetRogue {
   // MARK: Ledger
 
   private func write() {
+    if misdeed == .remakeLedgerUnspent { world.state.withLock { $0.deleteLedger() } }
     let reading = world.state.withLock { $0.ledger.value }
     let wall = ports.now().wall
     var ledger = reading?.ledger ?? Ledger(madeAt: WallTime(seconds: wall.seconds - 100_000))

@@ -83,7 +83,8 @@ package struct APIRequest: Hashable, Sendable {
     credentials: Credentials = .admin, peer: String = "127.0.0.1:40000"
   ) {
     self.method = method
-    let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    let parts = target.utf8.split(separator: UInt8(ascii: "?"), maxSplits: 1, omittingEmptySubsequences: false)
+      .map { Substring($0) }
     path = PercentEncoding.decode(parts[0], plusIsSpace: false)
     query = (parts.count > 1 ? parts[1] : "").split(separator: "&").map { pair in
       let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

@@ -12,7 +12,10 @@ enum Representation: Hashable, Sendable {
 
   init(_ request: APIRequest, _ target: Target) {
     let accept = request.headers["accept"] ?? ""
-    if accept.contains("as=PartialObjectMetadata") {
+    if !accept.utf8.contains(UInt8(ascii: "=")) {
+      // Nothing but plain media types: most requests, and thousands in a simulated life.
+      self = .object
+    } else if accept.contains("as=PartialObjectMetadata") {
       self = .metadata
     } else if accept.contains("as=Table") {
       self = .table

@@ -14,7 +14,7 @@ struct Target: Sendable {
 
   /// `nil` where no object can be at that path.
   init?(path: String) {
-    var parts = path.split(separator: "/").map(String.init)
+    var parts = path.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
     if parts.starts(with: ["api", "v1"]) {
       group = ""
       parts.removeFirst(2)

@@ -12,7 +12,7 @@ enum StoredHash {
     guard !text.isEmpty else { return "unexpected EOF" }
     let mismatch = "input does not match format"
     guard text.hasPrefix("$") else { return mismatch }
-    let line = text.dropFirst().prefix { !$0.isWhitespace }
+    let line = text.dropFirst().prefix { !isBlank($0) }
     let fields = line.split(separator: ":", maxSplits: 5, omittingEmptySubsequences: false)
     guard let version = fields.first.flatMap({ Int($0) }) else { return "expected integer" }
     guard fields.count == 6, let salt = Hexadecimal.decode(fields[1]), let logN = Int(fields[2]),
@@ -29,5 +29,10 @@ enum StoredHash {
       return "scrypt: parameters are too large"
     }
     return key == digest ? nil : "hash does not match"
+  }
+
+  /// White space of any script, and quick where it is ASCII.
+  private static func isBlank(_ character: Character) -> Bool {
+    character.asciiValue.map { $0 == UInt8(ascii: " ") || (9...13).contains($0) } ?? character.isWhitespace
   }
 }
