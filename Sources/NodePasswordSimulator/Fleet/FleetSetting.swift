@@ -28,6 +28,8 @@ package struct FleetSetting: Sendable {
   package var wave: Limits.Wave
   /// A ledger was made long before; else the first server makes it, and every budget is spent for a while.
   package var hasLedger: Bool
+  /// A rule of its own says that servers wait for a person; else that they do is all up to the daemon.
+  package var hasServerRule: Bool
 
   static let serverCount = 3
   /// Where workers' addresses lie; impostors' are elsewhere.
@@ -58,6 +60,7 @@ package struct FleetSetting: Sendable {
       nodes: Int.random(in: 2...12, using: &random), share: Int.random(in: 10...60, using: &random),
       within: .seconds([120, 300].randomElement(using: &random) ?? 300))
     hasLedger = random.chance(80)
+    hasServerRule = random.chance(50)
   }
 
   /// A small fleet with nothing out of the ordinary, whose workers may be reset.
@@ -76,6 +79,7 @@ package struct FleetSetting: Sendable {
     setting.cluster = Limits.Rate(acts: 5, per: .seconds(3_600))
     setting.wave = Limits.Wave(nodes: 10, share: 40, within: .seconds(300))
     setting.hasLedger = true
+    setting.hasServerRule = true
     return setting
   }
 
@@ -103,8 +107,11 @@ package struct FleetSetting: Sendable {
       case .hold: "    do: hold\n"
       case .report: "    do: report\n"
       }
-    return "rules:\n  - name: control-plane-waits\n    nodes: { roles: [control-plane, etcd] }\n"
-      + "    drift: [node-reprovisioned]\n    do: hold\n  - name: reimaged\n    drift: [node-reprovisioned]\n" + remedy
+    let servers =
+      "  - name: control-plane-waits\n    nodes: { roles: [control-plane, etcd] }\n"
+      + "    drift: [node-reprovisioned]\n    do: hold\n"
+    return "rules:\n" + (hasServerRule ? servers : "")
+      + "  - name: reimaged\n    drift: [node-reprovisioned]\n" + remedy
   }
 
   private var sourceWords: String {
@@ -125,6 +132,7 @@ package struct FleetSetting: Sendable {
       "\(reimaged.rawValue) from \(source.rawValue)", "notReadyFor \(notReadyFor.spelled)", "\(refusals) refusals",
       "node \(node.acts)/\(node.per.spelled)", "cluster \(cluster.acts)/\(cluster.per.spelled)",
       "wave \(wave.nodes) \(wave.share)% in \(wave.within.spelled)", hasLedger ? nil : "no ledger",
+      hasServerRule ? nil : "no rule for servers",
     ]
     return words.compactMap { $0 }.joined(separator: ", ")
   }
