@@ -59,7 +59,7 @@ package final class Daemon: Sendable {
       }
     case .withdraw(let pass): permits.withLock { $0[pass] }?.withdraw()
     case .close(let act, let entry, let limits): close(act, entry, limits)
-    case .saveMark, .makeLedger, .distrustLedger, .shareJoins, .enrol, .watchCluster, .announce, .dropReserve:
+    case .saveMark, .makeLedger, .distrustLedger, .approve, .shareJoins, .enrol, .watchCluster, .announce, .dropReserve:
       carryOutInCluster(command)
     case .record(let record): ports.journal.send(record)
     case .alert(let record, let template):
@@ -114,6 +114,7 @@ package final class Daemon: Sendable {
       }
     case .makeLedger: ledger.makeIfMissing { self.noteLedger($0) }
     case .distrustLedger: ledger.distrust { self.noteLedger($0) }
+    case .approve(let approval): ledger.approve([approval]) { self.noteLedger($0) }
     case .shareJoins(let joins): ledger.note(joins) { self.noteLedger($0) }
     case .enrol(let matches): ledger.noteMatches(matches) { self.noteLedger($0) }
     case .watchCluster(let distribution): watchCluster(distribution)

@@ -30,7 +30,8 @@ package struct Observer: Sendable {
       } else {
         ClusterObserver(ports: ports, verifier: verifier).observe(name, installation, inquiry) { completion(.node($0)) }
       }
-    case .cluster: ClusterObserver(ports: ports, verifier: verifier).observe { completion(.cluster($0)) }
+    case .cluster:
+      ClusterObserver(ports: ports, verifier: verifier).observe(installation, inquiry) { completion(.cluster($0)) }
     }
   }
 

@@ -90,7 +90,9 @@ private struct Approver {
     }
     let scheduler = wiring.scheduler
     startedAt = scheduler.now().wall
-    keeper = LedgerKeeper(store: wiring.ports.ledger) { scheduler.now() }
+    // Behind what the daemon here has seen: a ledger that is made anew by this must not look like a restored one.
+    let mark = Await.value { wiring.ports.marks.load($0) }.observed().value
+    keeper = LedgerKeeper(store: wiring.ports.ledger, sequence: mark?.sequence ?? 0) { scheduler.now() }
   }
 
   private static func fail(_ words: String) -> ExitCode {

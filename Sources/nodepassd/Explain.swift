@@ -113,8 +113,10 @@ private struct Asker {
     guard let first = look(Inquiry(generations: generations)) else {
       preconditionFailure("a look at a node is about a node")
     }
-    guard let peers = first.join.value?.peers, peers.count == 1 else { return first }
-    return look(Inquiry(holdersOf: peers[0].address, generations: generations)) ?? first
+    guard let join = first.join.value else { return first }
+    let asking = OtherNode(name: other, peers: Set(join.peers.map(\.address)), hasMorePeers: join.hasMorePeers)
+    guard let address = asking.soleAddress(in: first.node.value) else { return first }
+    return look(Inquiry(holdersOf: address, generations: generations)) ?? first
   }
 
   /// Of the derived password, where this command was given the fleet key, too.
@@ -139,7 +141,10 @@ private struct Asker {
   private func conclusion(of other: NodeName) -> String {
     guard let report = liveReport() else { return "nothing: nodepassd does not run here" }
     guard let entry = report.subjects.first(where: { $0.subject == Subject.node(other).description }) else {
-      return "nothing is wrong with it that it knows of"
+      if let batch = report.batch, batch.members.contains(where: { $0.node == other.rawValue }) {
+        return "held as one of \(batch.members.count) in the batch \(batch.id): nodepassd approve --batch \(batch.id)"
+      }
+      return "nothing that it tells of; status lists \(StatusReport.otherEntryLimit) other nodes at most"
     }
     return entry.findings.map { "\($0.drift.rawValue) -> \($0.decision): \($0.reason)" }.joined(separator: "; ")
   }

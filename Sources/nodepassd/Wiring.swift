@@ -37,7 +37,8 @@ struct Wiring {
       case .both: SystemdJournal(echo: TextJournal(descriptor: 2))
       }
     cluster = KubernetesAPI(
-      kubeconfig: { kubeconfig ?? Self.serverKubeconfig(paths) }, entropy: entropy)
+      kubeconfig: { kubeconfig ?? Self.serverKubeconfig(paths) }, entropy: entropy,
+      absolute: { paths.absolute($0) })
     changes = InotifyWatch(paths: paths)
     escrow = FileEscrowStore(paths: paths, entropy: entropy)
     ports = Ports(
@@ -47,7 +48,7 @@ struct Wiring {
       changes: changes, secrets: cluster.secrets, nodes: cluster.nodes, clusterWatch: cluster.clusterWatch,
       ledger: cluster.ledger, marks: FileLedgerMarks(paths: paths, entropy: entropy), events: cluster.events,
       reserve: FileHashReserve(paths: paths, entropy: entropy), fleetKey: CredentialFleetKeys(), access: cluster.access,
-      derivation: ScryptDerivation(),
+      approvals: cluster.approvals, derivation: ScryptDerivation(),
       policies: FilePolicySource(paths: paths, entropy: entropy), journal: journal,
       status: FileStatusFile(paths: paths, entropy: entropy), services: services,
       agentJournal: agentJournal ?? SystemdAgentJournal(paths: paths, entropy: entropy, keepsPosition: false),

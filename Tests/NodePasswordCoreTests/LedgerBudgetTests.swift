@@ -65,7 +65,7 @@ import Testing
         guard read == version else { break }
         var begun = act
         begun.at = now
-        let isCompletion = act.secretUID == nil && ledger.openIntent(on: act.node, at: now) != nil
+        let isCompletion = act.secretUID == nil && ledger.openIntent(on: act.node, at: now, of: act.server) != nil
         guard ledger.objection(to: begun, limits, at: now) == nil else { break }
         ledger.begin(begun, limits)
         version += 1

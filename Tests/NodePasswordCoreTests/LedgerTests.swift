@@ -87,6 +87,17 @@ import Testing
       ledger.objection(to: Self.act("a", by: "other"), Self.limits, at: Self.now)?.until == Self.now + .seconds(120))
   }
 
+  /// Years ahead it would count for years, so a person is told how to end that.
+  @Test func aTimeFarAheadIsTold() throws {
+    for ledger in [
+      Ledger(madeAt: Self.now + .seconds(40 * 365 * 86_400)),
+      Self.ledger([Self.act("b", at: Self.now + .seconds(90_000))]),
+    ] {
+      let objection = try #require(ledger.objection(to: Self.act("a"), Self.limits, at: Self.now))
+      #expect(objection.until == nil && objection.reason.contains("delete configmap nodepassd-ledger"))
+    }
+  }
+
   /// A server whose clock lags writes its act down as late as the one before it, so that it counts no shorter.
   @Test func aClockThatLagsGivesNothingBack() {
     let ledger = Self.ledger([Self.act("b"), Self.act("a", at: Self.now + .seconds(-3_000))])

@@ -11,8 +11,8 @@ import Testing
 
   private static let looks = [
     "get secrets in kube-system (edge-1.node-password.k3s)", "list secrets in kube-system",
-    "watch secrets in kube-system", "get leases.coordination.k8s.io in kube-node-lease (edge-1)", "get nodes (edge-1)",
-    "list nodes", "watch nodes",
+    "watch secrets in kube-system", "get leases.coordination.k8s.io in kube-node-lease (edge-1)",
+    "list leases.coordination.k8s.io in kube-node-lease", "get nodes (edge-1)", "list nodes", "watch nodes",
   ]
 
   @Test func whatIsAskedForFollowsFromThePolicy() {

@@ -237,9 +237,11 @@ import Testing
 
   // MARK: Beside it
 
+  private static let spent = ["a", "5f0c-1", "ä b"].map { LedgerMark.Spent(uid: $0, approvedAt: now) }
+
   @Test func aMarkComesBack() throws {
     for mark in [
-      LedgerMark(), LedgerMark(sequence: .max, version: 12, voidBefore: Self.now, spent: ["a", "5f0c-1", "ä b"]),
+      LedgerMark(), LedgerMark(sequence: .max, version: 12, voidBefore: Self.now, spent: Self.spent),
     ] {
       let text = LedgerMarkDocument.encode(mark)
       #expect(try LedgerMarkDocument.decode(text) == mark)
@@ -248,8 +250,9 @@ import Testing
         #expect(throws: CheckedLines.Damage.self) { try LedgerMarkDocument.decode(cut) }
       }
     }
-    let many = LedgerMark(spent: (0..<Ledger.approvalLimit + 5).map { "\($0)" })
-    #expect(try LedgerMarkDocument.decode(LedgerMarkDocument.encode(many)).spent.first == "5", "the newest stay")
+    let many = LedgerMark(
+      spent: (0..<Ledger.approvalLimit + 5).map { LedgerMark.Spent(uid: "\($0)", approvedAt: Self.now) })
+    #expect(try LedgerMarkDocument.decode(LedgerMarkDocument.encode(many)).spent.first?.uid == "5", "the newest stay")
   }
 
   @Test func aReserveComesBack() throws {

@@ -39,7 +39,7 @@ import Testing
     let kinds = objects.compactMap(\.first).compactMap { $0 }
     let expected = [
       "ServiceAccount": 1, "Secret": 1, "Role": 3, "RoleBinding": 3, "ClusterRole": 1, "ClusterRoleBinding": 1,
-      "ValidatingAdmissionPolicy": 2, "ValidatingAdmissionPolicyBinding": 2,
+      "ValidatingAdmissionPolicy": 3, "ValidatingAdmissionPolicyBinding": 3,
     ]
     #expect(Dictionary(grouping: kinds) { $0 }.mapValues(\.count) == expected)
   }
@@ -59,7 +59,8 @@ import Testing
     let ledger = ["nodepassd-ledger get", "nodepassd-ledger update", "create"].map { "kube-system /configmaps \($0)" }
     let nodes = ["get", "list", "watch"].map { "cluster /nodes \($0)" }
     let rest = [
-      "kube-node-lease coordination.k8s.io/leases get", "default events.k8s.io/events create",
+      "kube-node-lease coordination.k8s.io/leases get", "kube-node-lease coordination.k8s.io/leases list",
+      "default events.k8s.io/events create",
       "default events.k8s.io/events patch",
     ]
     #expect(granted == Set(secrets + ledger + nodes + rest))

@@ -123,7 +123,7 @@ import Testing
   @Test func withTheShippedRolesNothingIsMissed() throws {
     try withAccount(Self.roles(), Self.admission) { standIn, api in
       let report = try report(api)
-      #expect(report.asked == 14 && report.missing.isEmpty && report.refusal == nil && !report.isUnknown)
+      #expect(report.asked == 15 && report.missing.isEmpty && report.refusal == nil && !report.isUnknown)
       #expect(try wait { api.secrets.get("edge-1.node-password.k3s", $0) }.observed().isAbsent, "only rehearsed")
       standIn.withModel { model in
         _ = model.register("edge-1", password: "its password", addresses: ["127.0.0.1"], at: Self.time)
@@ -136,7 +136,7 @@ import Testing
   func eachMissingRightIsNamed(_ verb: AccessRight.Verb) throws {
     try withAccount(Self.roles(without: [verb])) { _, api in
       let report = try report(api)
-      #expect(report.asked == 14 && report.missing.count == 1 && report.refusal == nil && !report.isUnknown)
+      #expect(report.asked == 15 && report.missing.count == 1 && report.refusal == nil && !report.isUnknown)
       #expect(report.missing.first?.right.hasPrefix("\(verb.rawValue) secrets in kube-system") == true)
     }
   }

@@ -28,7 +28,9 @@ import Testing
   @Test func aMarkIsKept() throws {
     #expect(try wait { marks.load($0) }.observed().isAbsent)
     for sequence in 1...3 as ClosedRange<UInt64> {
-      let mark = LedgerMark(sequence: sequence, version: 1 << 60, voidBefore: WallTime(seconds: 9), spent: ["a", "b"])
+      let mark = LedgerMark(
+        sequence: sequence, version: 1 << 60, voidBefore: WallTime(seconds: 9), restoredAt: WallTime(seconds: 8),
+        spent: [LedgerMark.Spent(uid: "a", approvedAt: WallTime(seconds: 7))])
       try wait { marks.save(mark, $0) }.get()
       #expect(try wait { marks.load($0) }.observed().value == mark)
     }

@@ -12,6 +12,8 @@ import Testing
     func life(_ seed: UInt64) -> FleetResult {
       var options = FleetOptions(seed: seed)
       options.lacking = lacking
+      // Where the address is asked for, a second machine is held by that as well.
+      if lacking.contains(.peers) { options.setting.source = .any }
       return FleetSimulation.run(options)
     }
     return await withTaskGroup(of: [FleetResult].self) { group in

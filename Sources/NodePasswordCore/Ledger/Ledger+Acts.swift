@@ -14,13 +14,16 @@ extension Ledger {
   /// By how much the clocks of two servers may differ before budgets are counted shorter by the rest of it.
   package static let clockTolerance = Duration.seconds(3600)
 
+  /// A time so far ahead was written by a clock that is plainly wrong: it would count for as long as that lasts.
+  package static let wrongClock = Duration.seconds(24 * 3600)
+
   /// `nil`: there is budget left, nobody else is at it, and an approval that it rests on is good.
   ///
   /// - Parameter act: as it would be written down. One that completes another server's, or its own, open intent on a name
   ///   without a Secret needs no budget: that was spent on the intent.
   package func objection(to act: Act, _ limits: Limits, at now: WallTime) -> Objection? {
+    if act.secretUID == nil, openIntent(on: act.node, at: now, of: act.server) != nil { return nil }
     let intent = openIntent(on: act.node, at: now)
-    if act.secretUID == nil, intent != nil { return nil }
     if let intent, intent.server != act.server {
       return Objection(
         reason: "\(intent.server) is at it already (\(intent.word))",
@@ -44,11 +47,14 @@ extension Ledger {
 
   /// Begun, not ended, and young enough to be finished by anybody who knows the password (design 5). Its age counts from the
   /// first attempt, so that attempts do not renew it.
-  package func openIntent(on node: NodeName, at now: WallTime) -> Act? {
+  ///
+  /// - Parameter server: whoever asks. The server that began it may finish it for longer: it may have been started anew since,
+  ///   and then waits out its hold-off first.
+  package func openIntent(on node: NodeName, at now: WallTime, of server: String? = nil) -> Act? {
     var intent: Act?
     for act in acts where act.node == node { Self.follow(act, &intent) }
-    guard let intent, now - min(intent.at, now) < ActHistory.intentLife else { return nil }
-    return intent
+    guard let intent else { return nil }
+    return now - min(intent.at, now) < intent.life(for: server) ? intent : nil
   }
 
   /// What `act` makes of the intent that was open before it. Answers whether it only completes that one.
@@ -58,8 +64,11 @@ extension Ledger {
       intent = nil
       return false
     }
+    if let open = intent, act.at - open.at < open.life(for: act.server) {
+      if act.secretUID == nil { return true }
+      if act.at - open.at < ActHistory.intentLife { return false }
+    }
     // One that was never ended is over by its age, and the next begins anew.
-    if let open = intent, act.at - open.at < ActHistory.intentLife { return act.secretUID == nil }
     intent = act
     return false
   }
@@ -105,6 +114,11 @@ extension Ledger {
     _ whose: String, _ moments: [WallTime], _ rate: Limits.Rate, at now: WallTime
   ) -> Objection? {
     let made = min(madeAt, now)
+    if let future = newestTime, future - now > Self.wrongClock {
+      return Objection(
+        reason: "the ledger has a time in the future, by a server whose clock was wrong: set the clocks right, then "
+          + "`kubectl -n kube-system delete configmap nodepassd-ledger`; it is made anew", until: nil)
+    }
     if now - made < rate.per {
       let until = made + rate.per
       return Objection(
@@ -119,6 +133,9 @@ extension Ledger {
       reason: "the budget of \(whose) (\(rate.acts) acts per \(rate.per.spelled)) is spent; "
         + "next in \((until - now).roundedToSeconds)", until: until)
   }
+
+  /// Of those that budgets count by.
+  private var newestTime: WallTime? { (acts.map(\.at) + [madeAt]).max() }
 
   // MARK: Approvals and enrolments
 
@@ -156,6 +173,14 @@ extension Ledger {
     approvals.removeAll { !$0.isSpent }
     sequence += 1
   }
+}
+
+extension Ledger.Act {
+  /// The longest that an intent may be finished.
+  static let longestLife = ActHistory.intentLife * 3
+
+  /// For how long that server may finish it.
+  fileprivate func life(for other: String?) -> Duration { other == server ? Self.longestLife : ActHistory.intentLife }
 }
 
 extension Ledger.Approval {

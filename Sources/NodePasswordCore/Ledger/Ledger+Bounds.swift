@@ -70,7 +70,7 @@ extension Ledger {
   /// plenty of room: another server's policy may look back further than this one's, and its clock may lag. What still counts
   /// is never dropped to make room: `hasRoom` says no instead.
   package mutating func prune(_ limits: Limits, at now: WallTime) {
-    let memory = max(limits.node.per, limits.cluster.per, ActHistory.intentLife, Approval.life)
+    let memory = max(limits.node.per, limits.cluster.per, Act.longestLife, Approval.life)
     var isOld = acts.map { now - $0.at >= memory }
     var bytes = acts.reduce(0) { $0 + Self.size($1) }
     var count = acts.count
@@ -90,9 +90,9 @@ extension Ledger {
   /// Twice as long as they count, for clocks that differ.
   mutating func pruneApprovals(at now: WallTime) { approvals.removeAll { now - $0.at >= Approval.life * 2 } }
 
-  mutating func prunePeers(at now: WallTime) {
+  mutating func prunePeers(at now: WallTime, olderThan age: Duration = JoinEvidence.window * 2) {
     for (name, seen) in peers {
-      let kept = seen.filter { now - $0.lastSeen < JoinEvidence.window * 2 }
+      let kept = seen.filter { now - $0.lastSeen < age }
       peers[name] = kept.isEmpty ? nil : kept
     }
   }

@@ -5,6 +5,17 @@ extension Ledger {
     (peers[name] ?? []).filter { now - $0.lastSeen < JoinEvidence.window }
   }
 
+  /// There is no room for another name's peers.
+  package func isFullOfPeers(but name: NodeName, at now: WallTime) -> Bool {
+    guard peers[name] == nil else { return false }
+    // What is older than the window makes room.
+    let recent = peers.filter { $0.value.contains { now - $0.lastSeen < JoinEvidence.window } }
+    let longest = Self.size(name, Array(repeating: Peer(address: Self.longestAddress, lastSeen: now), count: 1))
+    return recent.count >= Self.nameLimit || recent.reduce(longest) { $0 + Self.size($1.key, $1.value) } > Self.peerSize
+  }
+
+  private static let longestAddress = String(repeating: "f", count: 45)
+
   /// Whether `joins` would tell the ledger anything: an address that it does not list, or not as seen in the last half of
   /// the window. So one refused node costs a writing every five minutes and not every five seconds.
   package func isNews(_ joins: [RefusedJoin], at now: Now) -> Bool {
@@ -22,6 +33,9 @@ extension Ledger {
   /// Answers whether anything was taken in.
   @discardableResult
   private mutating func take(_ joins: [RefusedJoin], at now: Now) -> Bool {
+    if peers.count >= Self.nameLimit || peerBytes > Self.peerSize / 2 {
+      prunePeers(at: now.wall, olderThan: JoinEvidence.window)
+    }
     var bytes = peerBytes
     var isNews = false
     for join in joins {

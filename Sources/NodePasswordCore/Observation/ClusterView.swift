@@ -50,6 +50,10 @@ package struct ClusterObservation: Hashable, Sendable {
   package var view: Observed<ClusterView>
   /// Absent: there is none. `.malformed` where somebody's hand was in it.
   package var ledger: Observed<LedgerReading>
+  /// The datastore's, which moves with each lease that any machine renews.
+  package var revision: Observed<UInt64> = .absent
+  /// Absent: that was not asked.
+  package var annotationGuard: Observed<AnnotationGuard> = .absent
 
   package init(view: Observed<ClusterView>, ledger: Observed<LedgerReading>) {
     self.view = view

@@ -41,7 +41,8 @@ extension NodeObservation {
     case (.unknown(let obstacle), _), (_, .unknown(let obstacle)): .unknown(obstacle)
     case (.present(let version), .present(let node)): .present("\(version) \(node.heartbeat)")
     case (.present(let version), .absent): .present(version)
-    case (.absent, .present(let node)): .present("none \(node.heartbeat)")
+    // A kubelet says something of its Node every five minutes only: without a lease its silence tells nothing (law L1).
+    case (.absent, .present): .unknown(Obstacle(.notConfigured, at: "the Node's lease", "there is none"))
     case (.absent, .absent): .absent
     }
   }
@@ -102,6 +103,8 @@ package struct NodeFacts: Hashable, Sendable {
   /// The `Ready` condition's `lastHeartbeatTime` as it stands there; empty where the Node does not say. It is compared for
   /// change alone: times written by nodes are never compared with ours (design 5).
   package var heartbeat: String
+  /// A person's word in an annotation, as it stands there. `.malformed`: it makes no sense.
+  package var approval: Observed<ApprovalNote> = .absent
 
   package init(
     uid: String, resourceVersion: String, isBeingDeleted: Bool, machineID: String, bootID: String,
@@ -116,6 +119,12 @@ package struct NodeFacts: Hashable, Sendable {
     self.kubeletVersion = kubeletVersion
     self.labels = labels
     self.heartbeat = heartbeat
+  }
+
+  /// An `InternalIP` of this Node, in whatever spelling.
+  package func hasAddress(_ text: String) -> Bool {
+    guard let address = NetworkAddress(text) else { return false }
+    return internalAddresses.contains { NetworkAddress($0) == address }
   }
 
   /// *Here* (design 5): machineID, bootID and an InternalIP are this machine's.
@@ -139,8 +148,11 @@ package struct Inquiry: Hashable, Sendable {
   /// Of the derived password, to be held against the Secret's hash, in this order. Each costs an scrypt, once for each
   /// version of the Secret.
   package var generations: [Int]
+  /// Of the cluster as a whole: whether kubelets are kept from the approval annotation.
+  package var rehearsesAnnotation: Bool
 
-  package init(holdersOf: String? = nil, generations: [Int] = []) {
+  package init(holdersOf: String? = nil, generations: [Int] = [], rehearsesAnnotation: Bool = false) {
+    self.rehearsesAnnotation = rehearsesAnnotation
     self.holdersOf = holdersOf
     self.generations = generations
   }

@@ -169,8 +169,15 @@ package enum ActionMaker {
       .resetSecret(
         Action.SecretReset(
           node: other.name, old: secret.identity, type: type, pulse: pulse,
-          addresses: other.onlyPeer.map { [$0] } ?? observation.node.value?.internalAddresses ?? [],
+          addresses: Self.expected(observation.node.value, other),
           approval: other.isApproved(secret.identity, at: now.wall) ? other.approval : nil)))
+  }
+
+  /// Where whoever comes back may come back: where it asks from, if that is an address by which this Node was known. Behind a
+  /// load balancer or NAT, and of a machine that has moved, the address tells nothing.
+  private static func expected(_ node: NodeFacts?, _ other: OtherNode) -> [String] {
+    guard let node, other.soleAddress(in: node) != nil, other.peers.allSatisfy(node.hasAddress) else { return [] }
+    return node.internalAddresses
   }
 
   /// The type that the server's version writes itself (k3s-facts 2.1); where the version is not known, the old one's.

@@ -56,16 +56,16 @@ enum ConditionCheck {
     switch condition.sourceAddress {
     case nil, .any: return nil
     case .networks(let networks):
-      return peer(other) { peer, address in
+      return peer(other, observation.node.value) { peer, address in
         networks.contains { NetworkRange($0)?.contains(address) ?? false }
           ? nil : .hold("it asks from \(peer), which is in none of the rule's networks")
       }
     case .node:
-      return peer(other) { peer, address in
+      return peer(other, observation.node.value) { peer, _ in
         guard let node = observation.node.value else {
           return .hold("there is no Node whose address could be compared")
         }
-        guard node.internalAddresses.contains(where: { NetworkAddress($0) == address }) else {
+        guard node.hasAddress(peer) else {
           return .hold("it asks from \(peer), which is not this Node's InternalIP")
         }
         return holders(observation.holders, peer, other.name)
@@ -74,10 +74,10 @@ enum ConditionCheck {
   }
 
   private static func peer(
-    _ other: OtherNode, _ judge: (String, NetworkAddress) -> Decision.Verdict?
+    _ other: OtherNode, _ node: NodeFacts?, _ judge: (String, NetworkAddress) -> Decision.Verdict?
   ) -> Decision.Verdict? {
     if other.peers.isEmpty { return .hold("where it asks from is not known: this server's version does not log it") }
-    guard let peer = other.onlyPeer else { return .hold(severalPeers(other)) }
+    guard let peer = other.soleAddress(in: node) else { return .hold(severalPeers(other)) }
     guard let address = NetworkAddress(peer), !address.isLoopback else {
       return .hold("it asks from \(peer), which tells nothing of who it is")
     }

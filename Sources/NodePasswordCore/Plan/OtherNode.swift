@@ -7,6 +7,8 @@ package struct OtherNode: Hashable, Sendable {
   package var hasMorePeers: Bool
   /// Both watches have synced and stand.
   package var isSynced: Bool
+  /// The datastore was seen to take writes of late: else no heartbeat would show.
+  package var takesWrites = true
   /// A person's word for the Secret of this uid.
   package var approval: Ledger.Approval?
   package var distribution: Distribution
@@ -31,7 +33,8 @@ package struct OtherNode: Hashable, Sendable {
   package mutating func note(_ join: RefusedJoin?, _ ledger: Ledger?, at now: WallTime) {
     peers = Set(join?.peers.map(\.address) ?? [])
     peers.formUnion(ledger?.recentPeers(of: name, at: now).map(\.address) ?? [])
-    hasMorePeers = join?.hasMorePeers ?? false
+    // Where the ledger has no room left another server may have seen somebody and not been able to say so.
+    hasMorePeers = join?.hasMorePeers ?? false || ledger?.isFullOfPeers(but: name, at: now) ?? false
   }
 
   /// Its right password is known here, and its Secret has another one or is not there. A later generation is no other one:
@@ -41,8 +44,16 @@ package struct OtherNode: Hashable, Sendable {
     return match.generation.map { $0 < enrolled } ?? true
   }
 
-  /// The one address that asks under this name. `nil`: there are several, or none was logged.
-  package var onlyPeer: String? { peers.count == 1 && !hasMorePeers ? peers.first : nil }
+  /// The address of the one machine that asks under this name; of several addresses that are all this Node's (IPv4 and IPv6,
+  /// or two networks) the first. `nil`: there are several machines, or none was logged.
+  package func soleAddress(in node: NodeFacts?) -> String? {
+    guard !hasMorePeers, let first = peers.min() else { return nil }
+    if peers.count == 1 { return first }
+    guard let node, peers.allSatisfy(node.hasAddress) else { return nil }
+    return first
+  }
+
+  package func hasSeveralMachines(_ node: NodeFacts?) -> Bool { !peers.isEmpty && soleAddress(in: node) == nil }
 
   package func isApproved(_ secret: SecretIdentity, at now: WallTime) -> Bool {
     approval.map { $0.node == name && $0.isGood(for: secret, at: now) } ?? false

@@ -3,12 +3,18 @@
 enum OtherNodePlanner {
   static func plan(for node: NodeObservation, _ other: OtherNode, _ circumstances: Circumstances) -> Plan {
     var plan = Plan(
-      decisions: Planner.findings(node, circumstances).map { decide($0, node, other, circumstances) })
+      decisions: Planner.findings(node, circumstances).filter { isWanted($0, circumstances) }
+        .map { decide($0, node, other, circumstances) })
     // Whoever was refused and is not any more says nothing; and a heartbeat may return.
     if node.join.value?.stands(at: circumstances.now.monotonic) == true {
       plan.upkeepFrom = circumstances.now.monotonic + RefusedJoin.standing
     }
     return plan
+  }
+
+  /// Old Secrets that are not immutable are many and no harm: they are told of where a rule asks for it.
+  private static func isWanted(_ finding: Finding, _ circumstances: Circumstances) -> Bool {
+    finding.drift != .secretMutable || RuleSearch.rule(for: .secretMutable, circumstances) != .none
   }
 
   private static func decide(

@@ -8,7 +8,7 @@ package enum RuleSearch {
   }
 
   package static func rule(for drift: Drift, _ circumstances: Circumstances) -> Answer {
-    for rule in circumstances.policy.rules where rule.drift.contains(drift) {
+    for rule in circumstances.policy.rules where rule.drift.contains(drift) && isMeant(rule, circumstances) {
       switch matches(rule.nodes, circumstances) {
       case .some(true): return .found(rule)
       case .some(false): continue
@@ -16,6 +16,13 @@ package enum RuleSearch {
       }
     }
     return .none
+  }
+
+  /// What is built in is about this machine's own password; of other nodes only about those that are enrolled, whose passwords
+  /// are known here.
+  private static func isMeant(_ rule: Rule, _ circumstances: Circumstances) -> Bool {
+    guard let other = circumstances.other, rule.origin == .builtIn else { return true }
+    return other.enrolled != nil && rule.remedy == .replaceSecret
   }
 
   /// `nil`: not known. A part that surely does not match wins over one that is not known.

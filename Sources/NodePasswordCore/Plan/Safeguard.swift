@@ -50,7 +50,8 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
       guard action.restartsAgent, case .machine(let machine) = observation else { return nil }
       return unitObjection(machine, circumstances)
     case .sync, .notLive, .peers, .role, .wave:
-      return circumstances.other.flatMap { otherObjection(action, $0, circumstances, rule) }
+      guard let other = circumstances.other, case .node(let seen) = observation else { return nil }
+      return otherObjection(action, seen, other, circumstances, rule)
     case .collision, .here, .holdOff, .live:
       guard action.touchesSecret, case .node(let node) = observation else { return nil }
       return secretObjection(node, circumstances)
@@ -104,12 +105,15 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
   /// What stops an act on a Node that is not this machine's. Only a wave, a role and a second peer are a person's to
   /// overrule.
   private func otherObjection(
-    _ action: Action, _ other: OtherNode, _ circumstances: Circumstances, _ rule: Rule?
+    _ action: Action, _ seen: NodeObservation, _ other: OtherNode, _ circumstances: Circumstances, _ rule: Rule?
   ) -> Decision.Verdict? {
     let now = circumstances.now.monotonic
     let soon = now + Self.heartbeatInterval
     switch self {
-    case .sync: return other.isSynced ? nil : .wait(.sync, until: soon, Finding.Wait.sync.explanation)
+    case .sync:
+      guard other.isSynced else { return .wait(.sync, until: soon, Finding.Wait.sync.explanation) }
+      guard action.freesName, !other.takesWrites else { return nil }
+      return .wait(.sync, until: soon, "the datastore has not been seen to take writes, so no heartbeat could show")
     case .notLive:
       guard action.freesName else { return nil }
       switch circumstances.node.isLive(at: now) {
@@ -118,7 +122,7 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
       case .none: return .wait(.heartbeat, until: soon, Finding.Wait.heartbeat.explanation)
       }
     case .peers:
-      guard action.freesName, action.approval == nil, other.peers.count > 1 || other.hasMorePeers else { return nil }
+      guard action.freesName, action.approval == nil, other.hasSeveralMachines(seen.node.value) else { return nil }
       return .hold(ConditionCheck.severalPeers(other))
     case .role:
       guard action.freesName, action.approval == nil else { return nil }

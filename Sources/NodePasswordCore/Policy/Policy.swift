@@ -65,7 +65,7 @@ package struct Rule: Hashable, Sendable {
 
   package init(
     name: String, nodes: NodeSelector = NodeSelector(), drift: [Drift], condition: Condition = Condition(),
-    remedy: Remedy, origin: Origin = .builtIn
+    remedy: Remedy, origin: Origin = .unwritten
   ) {
     self.name = name
     self.nodes = nodes
@@ -87,7 +87,11 @@ package struct Rule: Hashable, Sendable {
       name: "my-own-secret-fits-my-password", drift: [.secretMissing, .secretMismatch, .secretMalformed],
       remedy: .replaceSecret),
     Rule(name: "secrets-stay-sealed", drift: [.secretMutable], remedy: .sealSecret),
-  ]
+  ].map { rule in
+    var rule = rule
+    rule.origin = .builtIn
+    return rule
+  }
 }
 
 /// Where a part of a policy was written.
@@ -103,6 +107,8 @@ package struct Origin: Hashable, Sendable, CustomStringConvertible {
     self.column = column
   }
 
+  /// Of a rule that was made by a program, not read.
+  package static let unwritten = Origin(file: "policy", line: 0, column: 0)
   package static let builtIn = Origin(file: "built-in", line: 0, column: 0)
 
   package var description: String { line == 0 ? file : "\(file):\(line):\(column)" }

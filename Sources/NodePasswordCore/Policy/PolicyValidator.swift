@@ -60,6 +60,9 @@ package enum PolicyValidator {
       for network in networks where NetworkRange(network)?.isExact != true {
         complain("has the network “\(network)”, which is no address range; write one like 10.0.0.0/8")
       }
+      for network in networks where NetworkRange(network)?.isEverything == true {
+        complain("has the network “\(network)”, which is everybody; say `sourceAddress: any` if you mean that")
+      }
       if networks.isEmpty { complain("has an empty list of networks; nobody could ever ask from there") }
     }
     if rule.remedy == .resetSecret, rule.condition.sourceAddress == nil {

@@ -29,6 +29,20 @@ struct ClusterState: Hashable, Sendable {
   /// When the datastore was last found to have gone back: what was looked at before is of another history.
   var wentBack: WentBack?
 
+  /// The datastore's revision, and when it was last seen to be another one than before.
+  var revision: UInt64?
+  var writesSeenAt: Moment?
+  /// Whether approvals may be given by annotation.
+  var annotations = Annotations()
+
+  struct Annotations: Hashable, Sendable {
+    /// Absent: nobody has asked yet.
+    var seen: Observed<AnnotationGuard> = .absent
+    var askedAt: Moment?
+    /// Since when it is seen to be kept, without a break.
+    var keptSince: Moment?
+  }
+
   struct WentBack: Hashable, Sendable {
     var at: Moment
     /// The last look that had begun by then.

@@ -48,6 +48,8 @@ package enum Command: Hashable, Sendable {
   case makeLedger
   /// The datastore has gone back: budgets count as spent, and approvals are void.
   case distrustLedger
+  /// A person's word, given as an annotation, into the ledger.
+  case approve(Ledger.Approval)
   /// Tell the other servers who asks under which name.
   case shareJoins([RefusedJoin])
   /// These nodes' Secrets were seen to have the derived password of that generation: the ledger remembers it (design 7).

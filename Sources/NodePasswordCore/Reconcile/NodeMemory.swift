@@ -21,6 +21,10 @@ package struct NodeMemory: Hashable, Sendable {
   private var secretUID: Observed<String>?
   /// When the name was seen to have been registered anew: by a machine that joined, or by whoever made its Secret.
   package private(set) var registeredAt: Moment?
+  /// The approval annotation that was last seen, since when, and whether all is said and done about it.
+  package private(set) var note: Observed<ApprovalNote>?
+  package private(set) var noteSince: Moment?
+  package var isNoteSettled = false
   /// Since when there is a Secret and no Node.
   package var orphanedSince: Moment?
   /// The Node's labels when it was last seen; roles are among them.
@@ -43,7 +47,10 @@ package struct NodeMemory: Hashable, Sendable {
   ///
   /// - Parameter gap: how far apart looks may be and still add up to having watched.
   package mutating func note(_ observation: NodeObservation, at now: Moment, gap: Duration = NodeMemory.lookGap) {
-    if let node = observation.node.value { labels = node.labels }
+    if let node = observation.node.value {
+      labels = node.labels
+      noteAnnotation(node.approval, at: now)
+    }
     noteSecret(observation.secret, at: now)
     notePulse(observation, at: now, gap)
     noteOrphan(observation, at: now)
@@ -54,6 +61,12 @@ package struct NodeMemory: Hashable, Sendable {
     versions = Versions()
     (pulse, silentPulse, pulseSince, pulseChangedAt) = (nil, nil, nil, nil)
     beats = []
+    if heartbeatAwaitedSince != nil { heartbeatAwaitedSince = now }
+  }
+
+  /// Until now no heartbeat could have shown.
+  mutating func restartSilence(at now: Moment) {
+    silentPulse = nil
     if heartbeatAwaitedSince != nil { heartbeatAwaitedSince = now }
   }
 
@@ -68,6 +81,12 @@ package struct NodeMemory: Hashable, Sendable {
   func patience(_ drift: Drift, _ span: Duration, at now: Moment) -> Finding.Readiness {
     let since = self.drift == drift ? driftSince ?? now : now
     return now - since < span ? .waiting(.settle, until: since + span) : .ready
+  }
+
+  private mutating func noteAnnotation(_ seen: Observed<ApprovalNote>, at now: Moment) {
+    let latest = seen.isAbsent ? nil : seen
+    guard latest != note else { return }
+    (note, noteSince, isNoteSettled) = (latest, latest == nil ? nil : now, false)
   }
 
   /// Another Secret may be another machine's: what was refused and how long it was silent before says nothing about it.
@@ -187,6 +206,9 @@ package struct ResetWatch: Hashable, Sendable {
   package var oldUID: String
   /// Where whoever comes back may come back; none: anywhere.
   package var addresses: [String]
+  /// Taken up again from the ledger after a restart: where it was to come back is not known any more, so nobody can say that
+  /// it is healed (law L10).
+  package var isTakenUp = false
 
   package init(at: Moment, oldUID: String, addresses: [String]) {
     self.at = at

@@ -30,14 +30,35 @@ extension Reconciler {
       ledgerWasSeen(seen.ledger, now)
     }
     if let view = seen.view.value { noteVersion(view, now) }
+    noteGuard(seen.annotationGuard, now)
+    noteRevision(seen.revision, now)
     noteRefused(now)
     enrolMatches()
     reviewOthers(now)
     makeLedgerIfMissing(now)
+    distrustLedger(now)
     shareJoins(now)
   }
 
   // MARK: Ledger
+
+  /// Leases are renewed every ten seconds: within so long some machine's was.
+  private static let writePatience = Duration.seconds(25)
+
+  /// No heartbeat shows while the datastore takes no writes (a full disk, a lost quorum), however alive the nodes are: such a
+  /// silence is none (law L1).
+  private mutating func noteRevision(_ seen: Observed<UInt64>, _ now: Now) {
+    if let revision = seen.value, revision != cluster.revision {
+      if cluster.revision != nil { cluster.writesSeenAt = now.monotonic }
+      cluster.revision = revision
+    }
+    guard !takesWrites(now) else { return }
+    for name in nodeMemories.keys where name != ownName { nodeMemories[name]?.restartSilence(at: now.monotonic) }
+  }
+
+  func takesWrites(_ now: Now) -> Bool {
+    cluster.writesSeenAt.map { now.monotonic - $0 <= Self.writePatience } ?? false
+  }
 
   /// - Parameter reading: read or written just now; of two that cross, the older one tells nothing.
   mutating func ledgerWasSeen(_ reading: Observed<LedgerReading>, _ now: Now) {
@@ -79,7 +100,11 @@ extension Reconciler {
 
   mutating func markWasLoaded(_ mark: Observed<LedgerMark>, _ now: Now) {
     switch mark {
-    case .present(let mark): cluster.mark = mark
+    case .present(var mark):
+      // This machine's clock was wrong then; nothing may be void until that time comes.
+      mark.voidBefore = mark.voidBefore.map { min($0, now.wall) }
+      mark.restoredAt = mark.restoredAt.map { min($0, now.wall) }
+      cluster.mark = mark
     case .absent: cluster.mark = LedgerMark()
     case .unknown(let obstacle):
       // What was spent here is not known any more: no approval of before counts.
@@ -140,18 +165,41 @@ extension Reconciler {
   mutating func datastoreWentBack(_ now: Now, viewsSince: Moment? = nil) {
     holdOff(now)
     if let policy { holdOffUntil = max(holdOffUntil, now.monotonic + policy.timing.watchHeal) }
-    if policy?.mode == .enforce, cluster.distribution != nil { emit(.distrustLedger) }
     cluster.wentBack = ClusterState.WentBack(
       at: now.monotonic, pass: PassID(lastPass), viewsSince: viewsSince ?? now.monotonic)
     cluster.highestVersion = 0
     for name in nodeMemories.keys { nodeMemories[name]?.forgetHistory(at: now.monotonic) }
     if var mark = cluster.mark {
-      mark.voidBefore = now.wall
+      let since = foundElsewhere(now) ?? now.wall
+      mark.voidBefore = since
+      mark.restoredAt = since
       mark.sequence = 0
       mark.version = 0
       save(mark)
     }
     emit(.record(Record(.datastoreWentBack)))
+    distrustLedger(now)
+  }
+
+  /// When another server found the same restore just before, and made the budgets count as spent: what a person has approved
+  /// since then counts.
+  private func foundElsewhere(_ now: Now) -> WallTime? {
+    guard let policy, let made = cluster.ledger.value?.ledger.madeAt, made <= now.wall,
+      now.wall - made < policy.timing.watchHeal
+    else { return nil }
+    return made
+  }
+
+  /// A ledger of before a restore that this server found: nothing goes by it until its budgets count as spent. Asked for again
+  /// at each look, since the API may be away just then.
+  var isLedgerDistrusted: Bool {
+    guard let restored = cluster.mark?.restoredAt, let ledger = cluster.ledger.value?.ledger else { return false }
+    return ledger.madeAt < restored
+  }
+
+  private mutating func distrustLedger(_ now: Now) {
+    guard policy?.mode == .enforce, cluster.distribution != nil, isLedgerDistrusted else { return }
+    emit(.distrustLedger)
   }
 
   // MARK: Approvals
@@ -160,7 +208,8 @@ extension Reconciler {
   func approval(of name: NodeName, _ now: Now) -> Ledger.Approval? {
     guard let mark = cluster.mark, let ledger = cluster.ledger.value?.ledger else { return nil }
     return ledger.approvals.last { approval in
-      approval.node == name && approval.isGood(at: now.wall) && !mark.spent.contains(approval.secretUID)
+      approval.node == name && approval.isGood(at: now.wall)
+        && !mark.hasSpent(approval.secretUID, approvedAt: approval.at)
         && mark.voidBefore.map { approval.at > $0 } ?? true
     }
   }
@@ -168,7 +217,7 @@ extension Reconciler {
   /// Remembered here, too: a ledger that was restored knows nothing of it.
   mutating func noteSpent(_ approval: Ledger.Approval?) {
     guard let approval, var mark = cluster.mark else { return }
-    mark.spent.append(approval.secretUID)
+    mark.spent.append(LedgerMark.Spent(uid: approval.secretUID, approvedAt: approval.at))
     if mark.spent.count > LedgerMark.spentLimit { mark.spent.removeFirst() }
     save(mark)
   }

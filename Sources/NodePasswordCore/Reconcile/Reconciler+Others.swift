@@ -76,7 +76,8 @@ extension Reconciler {
 
   // MARK: Look
 
-  mutating func inquiry(_ subject: Subject) -> Inquiry {
+  mutating func inquiry(_ subject: Subject, _ now: Now) -> Inquiry {
+    if subject == .cluster { return Inquiry(rehearsesAnnotation: wantsGuardProbe(now)) }
     guard isOther(subject), let name = subject.nodeName else { return Inquiry() }
     return Inquiry(holdersOf: cluster.toAsk[name], generations: generationsToTry(name))
   }
@@ -88,6 +89,7 @@ extension Reconciler {
     nodeMemories[name] = memory
     noteReturn(seen, of: name, now)
     noteMatch(seen, of: name, now)
+    noteAnnotation(seen, of: name, now)
     guard let policy else { return }
     let found = Planner.findings(seen, circumstances(.node(name), policy, now)).first?.drift
     nodeMemories[name]?.note(found, at: now.monotonic)
@@ -96,6 +98,7 @@ extension Reconciler {
   func otherNode(_ name: NodeName, _ now: Now) -> OtherNode {
     var other = OtherNode(name: name, distribution: cluster.distribution ?? .k3s)
     other.isSynced = cluster.view.isPresent
+    other.takesWrites = takesWrites(now)
     other.approval = approval(of: name, now)
     other.enrolled = enrolledGeneration(of: name)
     other.note(subjects[.node(name)]?.observation.flatMap(Self.join), cluster.ledger.value?.ledger, at: now.wall)
@@ -108,26 +111,33 @@ extension Reconciler {
       if case .present(let view) = cluster.view, mayInspect, !view.uninspected.isEmpty {
         return now.monotonic + Self.inspectionInterval
       }
-      let isBusy = !cluster.refused.isEmpty || !cluster.ledger.isPresent || !cluster.toEnrol.isEmpty
-      return isBusy ? now.monotonic + Self.clusterLookInterval : nil
+      let isWaiting = subjects.contains { isOther($0) && $1.decisions.contains { $0.isHurried || $0.awaitsSilence } }
+      let isBusy = isWaiting || !cluster.refused.isEmpty || !cluster.ledger.isPresent || !cluster.toEnrol.isEmpty
+      if isBusy { return now.monotonic + Self.clusterLookInterval }
+      // A person's word comes by the ledger, or as an annotation.
+      return isAnybodyHeld ? now.monotonic + Self.guardInterval : nil
     }
     guard isOther(subject), let name = subject.nodeName else { return nil }
-    noteQuestion(name, subject, plan)
+    noteQuestion(name, subject, plan, now)
+    if cluster.toAsk[name] != nil { return now.monotonic + .milliseconds(1) }
     let soon = now.monotonic + otherInterval
     if nodeMemories[name]?.reset != nil || plan.decisions.contains(where: \.isHurried) { return soon }
     // A machine that lives beside another is seen to by its heartbeat; and one that lives with a wrong Secret is to be seen
     // going down.
-    let isWatched = plan.decisions.contains { $0.finding.drift == .nameCollision || $0.awaitsSilence }
+    // A person's word may come as an annotation, where that counts.
+    let mayBeAnnotated = cluster.annotations.seen.value == .kept
+    let isWatched = plan.decisions.contains {
+      $0.finding.drift == .nameCollision || $0.awaitsSilence || (mayBeAnnotated && $0.awaitsPerson)
+    }
     return isWatched ? now.monotonic + Self.longestInterval : nil
   }
 
   /// Whether the peer's address is this Node's alone costs a listing, so it is asked only when all else would do.
-  private mutating func noteQuestion(_ name: NodeName, _ subject: Subject, _ plan: Plan) {
+  private mutating func noteQuestion(_ name: NodeName, _ subject: Subject, _ plan: Plan, _ now: Now) {
     let isWanted = plan.decisions.contains { if case .wait(.address, _, _) = $0.verdict { true } else { false } }
     cluster.toAsk[name] = nil
-    guard isWanted, let seen = subjects[subject]?.observation.flatMap(Self.join) else { return }
-    cluster.toAsk[name] = seen.peers.first?.address
-    subjects[subject]?.isDirty = true
+    guard isWanted, case .node(let seen) = subjects[subject]?.observation else { return }
+    cluster.toAsk[name] = otherNode(name, now).soleAddress(in: seen.node.value)
   }
 }
 

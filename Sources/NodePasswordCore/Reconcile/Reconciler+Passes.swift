@@ -50,7 +50,7 @@ extension Reconciler {
     state.phase = .observing(pass, deadline: now.monotonic + configuration.observeDeadline)
     if subject == .cluster { cluster.lookBeganAt = now.monotonic }
     subjects[subject] = state
-    emit(.observe(pass, subject, machine?.installation.value, inquiry(subject)))
+    emit(.observe(pass, subject, machine?.installation.value, inquiry(subject, now)))
   }
 
   /// Whatever is due by the clock: quiet reached, a deadline passed, a look planned.
@@ -204,13 +204,16 @@ extension Reconciler {
 
   // MARK: Decide
 
+  private static let distrusted = Obstacle(
+    .conflict, at: "the ledger", "it is older than a restore that was found, and is about to be marked so")
+
   func circumstances(_ subject: Subject, _ policy: Policy, _ now: Now) -> Circumstances {
     var circumstances = Circumstances(policy: policy, history: history, holdOffUntil: holdOffUntil, now: now)
     circumstances.lacking = configuration.lacking
     circumstances.machine = machineMemory
     circumstances.verdicts = node
     circumstances.installation = machine?.installation.value
-    circumstances.ledger = cluster.ledger.map(\.ledger)
+    circumstances.ledger = isLedgerDistrusted ? .unknown(Self.distrusted) : cluster.ledger.map(\.ledger)
     circumstances.wave = cluster.wave
     let name = isOther(subject) ? subject.nodeName : ownName
     circumstances.node = name.flatMap { nodeMemories[$0] } ?? NodeMemory()

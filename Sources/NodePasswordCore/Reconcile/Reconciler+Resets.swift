@@ -35,8 +35,9 @@ extension Reconciler {
       else { continue }
       cluster.watchedResets.insert(uid)
       // The name may be looked at already: its joins are read before the ledger is.
-      nodeMemories[name, default: NodeMemory()].reset = ResetWatch(
-        at: now.monotonic + (.zero - age), oldUID: uid, addresses: [])
+      var reset = ResetWatch(at: now.monotonic + (.zero - age), oldUID: uid, addresses: [])
+      reset.isTakenUp = true
+      nodeMemories[name, default: NodeMemory()].reset = reset
     }
   }
 
@@ -84,6 +85,7 @@ extension Reconciler {
     }
     endWatch(name)
     nodeMemories[name]?.healedAt = now.monotonic
+    guard !reset.isTakenUp else { return }
     count("heals")
     subjects[.node(name)]?.lastHeal = now.wall
     let fields: [RecordField: String] = [

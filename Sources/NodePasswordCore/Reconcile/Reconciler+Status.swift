@@ -60,7 +60,7 @@ extension Reconciler {
     return (subjects.keys.filter { !isOther($0) } + others.prefix(Self.otherEntryLimit)).sorted()
   }
 
-  static let otherEntryLimit = 100
+  private static let otherEntryLimit = StatusReport.otherEntryLimit
 
   private func watched(_ now: Now) -> StatusReport.Watched? {
     guard let file = machineMemory.file else { return nil }

@@ -46,7 +46,10 @@ package struct AccessRight: Hashable, Sendable {
       ], name: "nodepassd-ledger")
     + ledger([(.create, .secretAct, "make the ledger")], name: nil)
     + rights(
-      "coordination.k8s.io", "leases", "kube-node-lease", [(.get, .look, "see whether a Node is live")])
+      "coordination.k8s.io", "leases", "kube-node-lease",
+      [
+        (.get, .look, "see whether a Node is live"), (.list, .look, "see whether anything can be written at all"),
+      ])
     + rights(
       "events.k8s.io", "events", "default",
       [

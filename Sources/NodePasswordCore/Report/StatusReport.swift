@@ -1,5 +1,8 @@
 /// What the daemon knows, as `status` shows it. Made from state alone; holds no secret.
 package struct StatusReport: Hashable, Sendable, Codable {
+  /// Of nodes that are not this machine's, so many are listed.
+  package static let otherEntryLimit = 100
+
   package enum Verdict: String, CaseIterable, Hashable, Sendable, Codable {
     case inSync = "in-sync"
     case beingHandled = "being-handled"

@@ -79,6 +79,9 @@ package struct NetworkRange: Hashable, Sendable {
     }
   }
 
+  /// Every address there is.
+  package var isEverything: Bool { length == 0 }
+
   /// The bits behind the prefix are all zero, as they should be written.
   package var isExact: Bool {
     (length..<(address.bytes.count * 8)).allSatisfy { address.bytes[$0 / 8] & (0x80 >> UInt8($0 % 8)) == 0 }

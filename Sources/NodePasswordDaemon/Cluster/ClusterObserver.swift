@@ -5,10 +5,21 @@ struct ClusterObserver: Sendable {
   let ports: Ports
   let verifier: HashVerifier
 
-  func observe(_ completion: @escaping @Sendable (ClusterObservation) -> Void) {
+  func observe(
+    _ installation: Installation?, _ inquiry: Inquiry, _ completion: @escaping @Sendable (ClusterObservation) -> Void
+  ) {
     ports.clusterWatch.view { view in
       ports.ledger.read { ledger in
-        completion(ClusterObservation(view: view.observed(), ledger: ledger.observed()))
+        ports.nodes.revision { revision in
+          var seen = ClusterObservation(view: view.observed(), ledger: ledger.observed())
+          seen.revision = Observed(revision)
+          guard inquiry.rehearsesAnnotation, let installation else { return completion(seen) }
+          ports.approvals.rehearse(installation) { [seen] answer in
+            var seen = seen
+            seen.annotationGuard = Observed(answer)
+            completion(seen)
+          }
+        }
       }
     }
   }

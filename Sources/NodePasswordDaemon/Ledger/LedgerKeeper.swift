@@ -36,6 +36,8 @@ package final class LedgerKeeper: Sendable {
   private let now: @Sendable () -> Now
   /// A ledger that is made anew goes on behind this, so that it does not look like a restored one.
   private let highest: Mutex<UInt64>
+  /// Who was enrolled when it was last read: one that is made anew goes on with them.
+  private let enrolled = Mutex<[NodeName: Int]>([:])
 
   /// - Parameter sequence: the highest that this server remembers.
   package init(store: any LedgerStore, sequence: UInt64 = 0, now: @escaping @Sendable () -> Now) {
@@ -51,7 +53,10 @@ package final class LedgerKeeper: Sendable {
   package func read(_ completion: @escaping @Sendable (Observed<LedgerReading>) -> Void) {
     store.read { answer in
       let observed = answer.observed()
-      if let reading = observed.value { self.noteSequence(reading.ledger.sequence) }
+      if let reading = observed.value {
+        self.noteSequence(reading.ledger.sequence)
+        self.enrolled.withLock { $0 = reading.ledger.enrolled }
+      }
       completion(observed)
     }
   }
@@ -231,6 +236,7 @@ package final class LedgerKeeper: Sendable {
     let now = now()
     var empty = Ledger(madeAt: now.wall)
     empty.sequence = highest.withLock { $0 } + 1
+    empty.enrolled = enrolled.withLock { $0 }
     switch judge(empty, now) {
     case .write(let ledger): write(ledger, over: version, again, completion) { .written($0) }
     case .nothing: write(empty, over: version, again, completion) { .written($0) }
@@ -247,6 +253,7 @@ package final class LedgerKeeper: Sendable {
       switch written {
       case .success(.written(let version)):
         self.noteSequence(ledger.sequence)
+        self.enrolled.withLock { $0 = ledger.enrolled }
         completion(answer(LedgerReading(ledger: ledger, version: version)))
       case .success(.conflict): again()
       case .failure(let obstacle): completion(.failed(obstacle))

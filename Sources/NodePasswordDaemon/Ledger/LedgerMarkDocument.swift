@@ -11,25 +11,33 @@ package enum LedgerMarkDocument {
       [
         ["sequence", "\(mark.sequence)"], ["version", "\(mark.version)"],
         ["void-before", mark.voidBefore.map(RFC3339.text) ?? never],
-      ] + mark.spent.suffix(LedgerMark.spentLimit).map { ["spent", $0] })
+        ["restored", mark.restoredAt.map(RFC3339.text) ?? never],
+      ] + mark.spent.suffix(LedgerMark.spentLimit).map { ["spent", $0.uid, RFC3339.text($0.approvedAt)] })
   }
 
   package static func decode(_ text: String) throws(CheckedLines.Damage) -> LedgerMark {
     let rows = try CheckedLines.decode(title, text)
-    guard rows.count >= 3, rows.allSatisfy({ $0.count == 2 }), rows.prefix(3).map({ $0[0] }) == names,
-      let sequence = UInt64(rows[0][1]), let version = UInt64(rows[1][1])
+    guard rows.count >= names.count, rows.prefix(names.count).allSatisfy({ $0.count == 2 }),
+      rows.prefix(names.count).map({ $0[0] }) == names, let sequence = UInt64(rows[0][1]),
+      let version = UInt64(rows[1][1])
     else { throw CheckedLines.Damage(line: 2, "is none of a mark's") }
     var mark = LedgerMark(sequence: sequence, version: version)
-    if rows[2][1] != never {
-      guard let time = RFC3339.parse(rows[2][1]) else { throw CheckedLines.Damage(line: 4, "is no time") }
-      mark.voidBefore = time
-    }
-    for (index, row) in rows.enumerated().dropFirst(3) {
-      guard row[0] == "spent" else { throw CheckedLines.Damage(line: index + 2, "is none of a mark's") }
-      mark.spent.append(row[1])
+    mark.voidBefore = try time(rows[2][1], line: 4)
+    mark.restoredAt = try time(rows[3][1], line: 5)
+    for (index, row) in rows.enumerated().dropFirst(names.count) {
+      guard row.count == 3, row[0] == "spent", let time = RFC3339.parse(row[2]) else {
+        throw CheckedLines.Damage(line: index + 2, "is none of a mark's")
+      }
+      mark.spent.append(LedgerMark.Spent(uid: row[1], approvedAt: time))
     }
     return mark
   }
 
-  private static let names = ["sequence", "version", "void-before"]
+  private static func time(_ text: String, line: Int) throws(CheckedLines.Damage) -> WallTime? {
+    if text == never { return nil }
+    guard let time = RFC3339.parse(text) else { throw CheckedLines.Damage(line: line, "is no time") }
+    return time
+  }
+
+  private static let names = ["sequence", "version", "void-before", "restored"]
 }

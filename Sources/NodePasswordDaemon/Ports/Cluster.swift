@@ -92,6 +92,9 @@ package protocol Nodes: Sendable {
   /// The resourceVersion of the Node's lease in `kube-node-lease`.
   func lease(_ name: NodeName, _ completion: @escaping Completion<Observed<String>>)
 
+  /// The datastore's present revision: another number than before says that something was written meanwhile.
+  func revision(_ completion: @escaping Completion<UInt64>)
+
   /// The names of all Nodes that hold this address as an `InternalIP`. Fails as a whole where any page of the list fails: a
   /// part is not the whole (law L3).
   func holders(of address: String, _ completion: @escaping Completion<[NodeName]>)

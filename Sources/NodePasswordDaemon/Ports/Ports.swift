@@ -16,6 +16,7 @@ package struct Ports: Sendable {
   package var reserve: any HashReserve
   package var fleetKey: any FleetKeys
   package var access: any AccessReviews
+  package var approvals: any ApprovalGuard
   package var derivation: any KeyDerivation
   package var policies: any PolicySource
   package var journal: any Journal
@@ -35,7 +36,7 @@ package struct Ports: Sendable {
     escrow: any EscrowStore, acts: any ActLog, changes: any ChangeWatch, secrets: any NodePasswordSecrets,
     nodes: any Nodes, clusterWatch: any ClusterWatch, ledger: any LedgerStore, marks: any LedgerMarks,
     events: any NodeEvents, reserve: any HashReserve, fleetKey: any FleetKeys, access: any AccessReviews,
-    derivation: any KeyDerivation, policies: any PolicySource,
+    approvals: any ApprovalGuard, derivation: any KeyDerivation, policies: any PolicySource,
     journal: any Journal, status: any StatusFile, services: any ServiceManager, agentJournal: any AgentJournal,
     units: any Units,
     alerts: any AlertUnits, credential: any ProvisionedCredential, agentConfiguration: any AgentConfiguration,
@@ -57,6 +58,7 @@ package struct Ports: Sendable {
     self.reserve = reserve
     self.fleetKey = fleetKey
     self.access = access
+    self.approvals = approvals
     self.derivation = derivation
     self.policies = policies
     self.journal = journal

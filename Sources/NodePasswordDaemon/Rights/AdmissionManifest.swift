@@ -5,15 +5,18 @@ import NodePasswordCore
 /// without `reason` a denial is 422 instead of 403.
 enum AdmissionManifest {
   static var text: String {
-    head + [secrets, ledger].map { $0.text + "---\n" + $0.binding }.joined(separator: "---\n")
+    head + [secrets, ledger, approvals].map { $0.text + "---\n" + $0.binding }.joined(separator: "---\n")
   }
 
   private struct Policy {
     /// Before `.nodepassd.io`.
     var name: String
     var comment: String
-    /// Whose writes by nodepassd's account are judged.
-    var resource: String
+    /// What is judged when it is written.
+    var resources: String
+    var operations = "CREATE, UPDATE, DELETE"
+    /// Which writes.
+    var condition = only
     var validations: String
 
     private var metadata: String { "metadata:\n  name: \(name).nodepassd.io\n" }
@@ -31,11 +34,10 @@ enum AdmissionManifest {
           resourceRules:
             - apiGroups: [""]
               apiVersions: [v1]
-              operations: [CREATE, UPDATE, DELETE]
-              resources: [\(resource)]
+              operations: [\(operations)]
+              resources: [\(resources)]
         matchConditions:
-          - name: only-nodepassd
-            expression: request.userInfo.username == '\(RightsManifest.user)'
+      \(condition)
         validations:
 
       """
@@ -56,9 +58,15 @@ enum AdmissionManifest {
 
     """
 
+  /// What nodepassd's account writes.
+  private static let only = """
+        - name: only-nodepassd
+          expression: request.userInfo.username == '\(RightsManifest.user)'
+    """
+
   private static let secrets = Policy(
     name: "secrets", comment: "",
-    resource: "secrets",
+    resources: "secrets",
     validations: #"""
           # The deletion of a collection has no name, and is denied.
           - expression: >-
@@ -81,11 +89,36 @@ enum AdmissionManifest {
 
   private static let ledger = Policy(
     name: "ledger", comment: "# nodepassd's account makes its ledger and no other ConfigMap.\n",
-    resource: "configmaps",
+    resources: "configmaps",
     validations: #"""
           - expression: request.namespace == 'kube-system' && has(request.name) && request.name == 'nodepassd-ledger'
             reason: Forbidden
             message: nodepassd may only write its ledger
+
+      """#)
+
+  /// A Node's annotations can be written by way of its status as well. The condition cannot fail, since it is asked for every
+  /// heartbeat that a kubelet writes.
+  private static let approvals = Policy(
+    name: "approvals",
+    comment: """
+      # Nobody sets the annotation nodepassd.io/approve of a Node who may not delete Secrets in kube-system: a kubelet may
+      # annotate its own Node otherwise. Only with this in force nodepassd takes the annotation for a person's word.
+
+      """,
+    resources: "nodes, nodes/status", operations: "CREATE, UPDATE",
+    condition: #"""
+          - name: sets-the-annotation
+            expression: >-
+              has(object.metadata.annotations) && 'nodepassd.io/approve' in object.metadata.annotations &&
+              (oldObject == null || !has(oldObject.metadata.annotations) ||
+              !('nodepassd.io/approve' in oldObject.metadata.annotations) ||
+              oldObject.metadata.annotations['nodepassd.io/approve'] != object.metadata.annotations['nodepassd.io/approve'])
+      """#,
+    validations: #"""
+          - expression: authorizer.group('').resource('secrets').namespace('kube-system').check('delete').allowed()
+            reason: Forbidden
+            message: only who may delete Secrets in kube-system may approve
 
       """#)
 }

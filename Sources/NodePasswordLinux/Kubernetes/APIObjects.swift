@@ -10,6 +10,7 @@ enum APIObjects {
     var resourceVersion: String?
     var deletionTimestamp: String?
     var labels: [String: String]?
+    var annotations: [String: String]?
     var `continue`: String?
   }
 

@@ -53,12 +53,17 @@ final class APITransport: Sendable {
     var context: NIOSSLContext
   }
 
-  let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+  let group: MultiThreadedEventLoopGroup
   let patience: APIPatience
   private let kubeconfigPath: @Sendable () -> String
   private let known = Mutex<Known?>(nil)
 
-  init(kubeconfig: @escaping @Sendable () -> String, patience: APIPatience) {
+  /// - Parameter group: of another transport, which then shuts it down.
+  init(
+    kubeconfig: @escaping @Sendable () -> String, patience: APIPatience,
+    group: MultiThreadedEventLoopGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+  ) {
+    self.group = group
     kubeconfigPath = kubeconfig
     self.patience = patience
   }

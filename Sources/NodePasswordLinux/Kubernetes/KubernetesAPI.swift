@@ -10,15 +10,17 @@ package final class KubernetesAPI: Sendable {
   package let clusterWatch: any ClusterWatch
   package let ledger: any LedgerStore
   package let events: any NodeEvents
+  package let approvals: any ApprovalGuard
   private let transport: APITransport
   private let watch: SecretWatch
 
   /// - Parameters:
   ///   - kubeconfig: asked at every connection where the kubeconfig lies.
   ///   - instance: how Events name this server; its host name where there is none.
+  ///   - absolute: where a path of the machine lies.
   package init(
     kubeconfig: @escaping @Sendable () -> String, entropy: any Entropy, patience: APIPatience = APIPatience(),
-    instance: String? = nil
+    instance: String? = nil, absolute: @escaping @Sendable (String) -> String = { $0 }
   ) {
     transport = APITransport(kubeconfig: kubeconfig, patience: patience)
     watch = SecretWatch(transport: transport, entropy: entropy)
@@ -27,6 +29,7 @@ package final class KubernetesAPI: Sendable {
     access = KubernetesAccess(transport: transport)
     clusterWatch = KubernetesClusterWatch(transport: transport, entropy: entropy) { DispatchScheduler.moment }
     ledger = KubernetesLedger(transport: transport)
+    approvals = KubernetesApprovalGuard(group: transport.group, patience: patience, absolute: absolute)
     events = KubernetesEvents(
       transport: transport, entropy: entropy,
       instance: instance ?? LinuxMachine.hostname().value ?? "unknown")

@@ -28,15 +28,34 @@ struct KubernetesNodes: Nodes {
     }
   }
 
+  /// Every list tells it; leases are what is written most.
+  func revision(_ completion: @escaping Completion<UInt64>) {
+    let call = APICall(target: "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases?limit=1")
+    transport.send(call) { answer in
+      completion(
+        answer.flatMap { answer in
+          guard answer.status == 200 else { return .failure(APIRefusal(answer).obstacle(at: call.place)) }
+          return APIObjects.decode(APIObjects.List.self, answer, at: call.place).flatMap { list in
+            guard let revision = list.metadata.resourceVersion.flatMap({ UInt64($0) }) else {
+              return .failure(Obstacle(.malformed, at: call.place, "the list has no resourceVersion that is a number"))
+            }
+            return .success(revision)
+          }
+        })
+    }
+  }
+
   private static func facts(_ node: APIObjects.Node) -> NodeFacts {
     let ready = node.status?.conditions?.first { $0.type == "Ready" }
-    return NodeFacts(
+    var facts = NodeFacts(
       uid: node.metadata.uid ?? "", resourceVersion: node.metadata.resourceVersion ?? "",
       isBeingDeleted: node.metadata.deletionTimestamp != nil, machineID: node.status?.nodeInfo?.machineID ?? "",
       bootID: node.status?.nodeInfo?.bootID ?? "",
       internalAddresses: (node.status?.addresses ?? []).filter { $0.type == "InternalIP" }.map(\.address),
       kubeletVersion: node.status?.nodeInfo?.kubeletVersion ?? "", labels: node.metadata.labels ?? [:],
       heartbeat: ready?.lastHeartbeatTime ?? "")
+    facts.approval = ApprovalNote.read(node.metadata.annotations, of: node.metadata.name ?? "")
+    return facts
   }
 
   // MARK: Holders of an address

@@ -4,7 +4,7 @@ import NodePasswordCore
 enum FleetAccident: CaseIterable, Sendable {
   case rebuild, rebuildMany, reboot, dieForGood, cloneStarts, machineIsCut
   case intruderPolls, intruderFloods, intruderFollowsDeath, intruderLiesInWait
-  case apiOutage, daemonIsCut, daemonCrashes, daemonReloads, clockSteps
+  case apiOutage, writesFail, daemonIsCut, daemonCrashes, daemonReloads, clockSteps
   case snapshot, restore, ledgerIsDeleted, ledgerIsDamaged
   case secretIsDeleted, nodeIsDeleted, personApproves
 
@@ -22,7 +22,7 @@ extension FleetWorld {
     switch accident {
     case .rebuild, .rebuildMany, .reboot, .dieForGood, .machineIsCut: sufferMachine(accident)
     case .cloneStarts, .intruderPolls, .intruderFloods, .intruderFollowsDeath, .intruderLiesInWait: intrude(accident)
-    case .apiOutage, .daemonIsCut, .daemonCrashes, .daemonReloads, .clockSteps: sufferServer(accident)
+    case .apiOutage, .writesFail, .daemonIsCut, .daemonCrashes, .daemonReloads, .clockSteps: sufferServer(accident)
     case .snapshot, .restore: sufferDatastore(accident)
     case .ledgerIsDeleted, .ledgerIsDamaged, .secretIsDeleted, .nodeIsDeleted, .personApproves: meetPerson(accident)
     }
@@ -113,6 +113,9 @@ extension FleetWorld {
     case .apiOutage:
       setAPIDown(true)
       later(span) { self.setAPIDown(false) }
+    case .writesFail:
+      setReadOnly(true)
+      later(span) { self.setReadOnly(false) }
     case .daemonIsCut:
       setCut(index, true)
       later(span) { self.setCut(index, false) }
@@ -135,6 +138,14 @@ extension FleetWorld {
     }
     trace(isDown ? "the API is down" : "the API is back")
     for index in 0..<FleetSetting.serverCount { checkWatch(index) }
+  }
+
+  func setReadOnly(_ isReadOnly: Bool) {
+    state.withLock { state in
+      state.setReadOnly(isReadOnly)
+      state.truth.outageAt = state.now
+    }
+    trace(isReadOnly ? "nothing can be written" : "writes go through again")
   }
 
   func setCut(_ index: Int, _ isCut: Bool) {
@@ -193,7 +204,7 @@ extension FleetWorld {
 
   private func meetPerson(_ accident: FleetAccident) {
     state.withLock { state in
-      guard !state.isAPIDown else { return }
+      guard !state.isAPIDown, state.readOnlySince == nil else { return }
       let names = state.machinesByName.keys.sorted().filter { state.rightful($0)?.server == nil }
       guard let name = names.randomElement(using: &state.random) else { return }
       switch accident {

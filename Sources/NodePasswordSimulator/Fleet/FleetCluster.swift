@@ -2,7 +2,7 @@ import NodePasswordCore
 import NodePasswordDaemon
 
 /// The API as one server's daemon meets it. What it asks for is judged at the moment it takes effect.
-struct FleetCluster: NodePasswordSecrets, Nodes, AccessReviews {
+struct FleetCluster: ApprovalGuard, NodePasswordSecrets, Nodes, AccessReviews {
   let ports: FleetPorts
 
   // MARK: Secrets
@@ -18,7 +18,7 @@ struct FleetCluster: NodePasswordSecrets, Nodes, AccessReviews {
 
   func create(_ draft: SecretDraft, dryRun: Bool, _ completion: @escaping Completion<SecretCreation>) {
     let (index, setting) = (ports.index, ports.world.setting)
-    ports.call("\(dryRun ? "rehearse" : "create") secret \(draft.name)", completion) { state in
+    ports.call("\(dryRun ? "rehearse" : "create") secret \(draft.name)", writes: !dryRun, completion) { state in
       guard !dryRun else { return state.server.createSecret(draft, dryRun: true, at: state.wall) }
       let objections = FleetLaws.objections(toCreate: draft, on: index, state, setting)
       let answer = state.server.createSecret(draft, dryRun: false, at: state.wall)
@@ -33,7 +33,8 @@ struct FleetCluster: NodePasswordSecrets, Nodes, AccessReviews {
   func delete(_ identity: SecretIdentity, dryRun: Bool, _ completion: @escaping Completion<SecretDeletion>) {
     let (index, setting) = (ports.index, ports.world.setting)
     let issued = ports.world.state.withLock { $0.now }
-    ports.call("\(dryRun ? "rehearse delete of" : "delete") secret \(identity.name)", completion) { state in
+    ports.call("\(dryRun ? "rehearse delete of" : "delete") secret \(identity.name)", writes: !dryRun, completion) {
+      state in
       guard !dryRun else { return state.server.deleteSecret(identity, dryRun: true, at: state.wall) }
       let objections = FleetLaws.objections(toDelete: identity, on: index, issued: issued, state, setting)
       let answer = state.server.deleteSecret(identity, dryRun: false, at: state.wall)
@@ -48,7 +49,7 @@ struct FleetCluster: NodePasswordSecrets, Nodes, AccessReviews {
   func seal(_ identity: SecretIdentity, _ completion: @escaping Completion<SecretSeal>) {
     let (index, setting) = (ports.index, ports.world.setting)
     let issued = ports.world.state.withLock { $0.now }
-    ports.call("seal secret \(identity.name)", completion) { state in
+    ports.call("seal secret \(identity.name)", writes: true, completion) { state in
       state.truth.violations += FleetLaws.objections(toTouch: identity, on: index, issued: issued, state, setting)
       return state.server.sealSecret(identity, at: state.wall)
     }
@@ -79,6 +80,23 @@ struct FleetCluster: NodePasswordSecrets, Nodes, AccessReviews {
 
   func holders(of address: String, _ completion: @escaping Completion<[NodeName]>) {
     ports.call("holders of \(address)", completion) { .success($0.holders(of: address)) }
+  }
+
+  /// Leases are written when somebody looks, but renewed all the time, unless nothing can be written.
+  func revision(_ completion: @escaping Completion<UInt64>) {
+    ports.call("list leases", completion) { state in
+      let moment = state.readOnlySince ?? state.now
+      return .success(UInt64(max(0, state.server.store.revision)) + UInt64(max(0, moment.nanoseconds / 5_000_000_000)))
+    }
+  }
+
+  func rehearse(_ installation: Installation, _ completion: @escaping Completion<AnnotationGuard>) {
+    ports.call("rehearse an annotation", completion) { state in
+      guard let name = installation.effectiveName.value else {
+        return .failure(Obstacle(.notConfigured, at: "the kubelet", "this server has no Node"))
+      }
+      return state.server.rehearseAnnotation(name, at: state.wall)
+    }
   }
 
   func review(_ right: AccessRight, _ completion: @escaping Completion<AccessVerdict>) {

@@ -122,7 +122,7 @@ extension FleetLaws {
   static func objectionsToFreedNames(_ state: inout FleetWorld.State) -> [String] {
     let slack: Duration = state.hasFaults ? .seconds(240) : .seconds(90)
     return state.truth.freed.sorted { $0.key < $1.key }.compactMap { name, freed in
-      guard !state.isAPIDown, !state.servers[freed.server].isCut,
+      guard !state.isAPIDown, state.readOnlySince == nil, !state.servers[freed.server].isCut,
         let started = state.servers[freed.server].truth.startedAt
       else { return nil }
       let able = max(freed.at, max(started, state.truth.outageAt))

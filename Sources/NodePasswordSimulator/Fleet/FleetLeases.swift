@@ -61,7 +61,7 @@ extension FleetWorld.State {
   // MARK: Up and down
 
   mutating func startRenewing(_ index: Int, in span: Duration = .zero) {
-    guard machines[index].isRunning, !isAPIDown else { return }
+    guard machines[index].isRunning, !isAPIDown, readOnlySince == nil else { return }
     machines[index].renew(from: now + span, now: now)
   }
 
@@ -71,6 +71,15 @@ extension FleetWorld.State {
     isAPIDown = isDown
     for index in machines.indices {
       if isDown { machines[index].stopRenewing(at: now) } else { startRenewing(index, in: random.span(0...10_000)) }
+    }
+  }
+
+  /// Reads go on; nobody renews.
+  mutating func setReadOnly(_ isReadOnly: Bool) {
+    guard isReadOnly != (readOnlySince != nil) else { return }
+    readOnlySince = isReadOnly ? now : nil
+    for index in machines.indices {
+      if isReadOnly { machines[index].stopRenewing(at: now) } else { startRenewing(index, in: random.span(0...10_000)) }
     }
   }
 

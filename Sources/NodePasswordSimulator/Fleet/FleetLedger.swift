@@ -78,7 +78,7 @@ struct FleetLedgerStore: LedgerStore {
     let (index, mode) = (ports.index, ports.world.policy.mode)
     let words = "\(ledger)"
     ports.world.checkSecrecy(words)
-    ports.call("write ledger", completion) { state in
+    ports.call("write ledger", writes: true, completion) { state in
       guard state.ledgerObject?.at("metadata", "resourceVersion")?.text == version else { return .success(.conflict) }
       FleetLaws.noteWriting(ledger, on: index, &state, mode)
       let text = state.ledgers.encode(ledger)
@@ -110,7 +110,7 @@ struct FleetStores: LedgerMarks, NodeEvents, HashReserve {
     let world = ports.world
     world.checkSecrecy("\(event.reason) \(event.action) \(event.note)")
     let mode = world.policy.mode
-    ports.call("post event \(event.reason) on \(event.node)", completion) { state in
+    ports.call("post event \(event.reason) on \(event.node)", writes: true, completion) { state in
       if mode == .observe { state.truth.violations.append("L9: an Event in observe mode") }
       let uids = [state.secret(event.node)?.at("metadata", "uid")?.text].compactMap { $0 }
       if uids.contains(where: { event.note.contains($0) }) {

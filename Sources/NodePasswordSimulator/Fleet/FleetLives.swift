@@ -46,8 +46,9 @@ extension FleetWorld {
       if state.random.chance(3) { state.machines[index].favourite = Int(state.random.next() % 3) }
       let machine = state.machines[index]
       let next = state.random.span(machine.interval)
-      guard !state.isAPIDown, !machine.isCut else { return (next, 0, []) }
       let before = state.secret(machine.name)
+      // A new name would have to be written down.
+      guard !state.isAPIDown, !machine.isCut, before != nil || state.readOnlySince == nil else { return (next, 0, []) }
       let answer = state.server.register(
         machine.name.rawValue, password: String(decoding: machine.password, as: UTF8.self),
         addresses: [machine.address], peer: machine.peer, at: state.wall)
@@ -72,7 +73,7 @@ extension FleetWorld {
     let isDue = state.withLock { state in
       guard state.machines[index].serial == serial else { return false }
       // Without the API there is no Node to be.
-      guard !state.isAPIDown, !state.machines[index].isCut else { return true }
+      guard !state.isAPIDown, state.readOnlySince == nil, !state.machines[index].isCut else { return true }
       state.postNode(index)
       state.enter(.joined, index)
       state.startRenewing(index)
@@ -88,7 +89,7 @@ extension FleetWorld {
 
   /// Kubelets say something of their machines now and then.
   func postNow() {
-    guard state.withLock({ !$0.isAPIDown }) else { return }
+    guard state.withLock({ !$0.isAPIDown && $0.readOnlySince == nil }) else { return }
     let indices = state.withLock { state -> [Int] in
       let running = state.machines.indices.filter { state.machines[$0].isRunning }
       return running.filter { _ in state.random.chance(4) }

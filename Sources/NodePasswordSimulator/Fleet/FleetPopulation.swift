@@ -30,7 +30,7 @@ extension FleetWorld {
   func keepGoing() {
     postNow()
     settleDatastore()
-    state.withLock { _ = $0.isAPIDown ? [] : $0.server.tick(at: $0.wall) }
+    state.withLock { _ = $0.isAPIDown || $0.readOnlySince != nil ? [] : $0.server.tick(at: $0.wall) }
     check { FleetLaws.objectionsToFreedNames(&$0) + FleetLaws.objectionsToSilence(&$0) }
     later(.seconds(30)) { self.keepGoing() }
   }

@@ -15,7 +15,8 @@ struct FleetPorts: Sendable {
       scheduler: ports, entropy: ports, machine: own, passwordFiles: own, escrow: own, acts: own, changes: own,
       secrets: cluster, nodes: cluster, clusterWatch: FleetClusterWatch(ports: ports),
       ledger: FleetLedgerStore(ports: ports), marks: FleetStores(ports: ports), events: FleetStores(ports: ports),
-      reserve: FleetStores(ports: ports), fleetKey: NoFleetKeys(), access: cluster, derivation: ports, policies: ports,
+      reserve: FleetStores(ports: ports), fleetKey: NoFleetKeys(), access: cluster, approvals: cluster,
+      derivation: ports, policies: ports,
       journal: ports,
       status: ports, services: ports, agentJournal: FleetAgentJournal(ports: ports), units: own, alerts: own,
       credential: own, agentConfiguration: own, supervisor: own, exit: { _ in })
@@ -65,13 +66,16 @@ struct FleetPorts: Sendable {
 
   /// A request to the API. A network cut holds until it is over; the loop's own deadlines are not waited for.
   func call<Value: Sendable>(
-    _ name: String, _ completion: @escaping Completion<Value>,
+    _ name: String, writes: Bool = false, _ completion: @escaping Completion<Value>,
     _ effect: @escaping @Sendable (inout FleetWorld.State) -> Result<Value, Obstacle>
   ) {
     let index = index
     self.effect(name, taking: 2...60, answerCanBeLost: true, completion) { state in
       if state.isAPIDown || state.servers[index].isCut {
         return .failure(Obstacle(.unreachable, at: name, "connection refused"))
+      }
+      if writes, state.readOnlySince != nil {
+        return .failure(Obstacle(.inputOutput, at: name, "500 etcdserver: mvcc: database space exceeded"))
       }
       return effect(&state)
     }

@@ -72,6 +72,7 @@ package enum FleetSimulation {
       }
     }
     if world.state.withLock({ $0.isAPIDown }) { world.setAPIDown(false) }
+    if world.state.withLock({ $0.readOnlySince != nil }) { world.setReadOnly(false) }
     for index in 0..<FleetSetting.serverCount where world.state.withLock({ $0.servers[index].isCut }) {
       world.setCut(index, false)
     }

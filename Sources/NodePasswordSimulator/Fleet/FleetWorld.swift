@@ -22,6 +22,8 @@ package final class FleetWorld: Sendable {
     var hasFaults = true
     /// Nobody reaches the API.
     var isAPIDown = false
+    /// The API answers, and nothing can be written; `nil`: it can.
+    var readOnlySince: Moment?
     /// Nothing goes wrong since then.
     var calmSince: Moment?
     /// Up to which change the watches were told.
@@ -119,7 +121,7 @@ package final class FleetWorld: Sendable {
       guard state.server.store.revision != state.toldRevision else { return false }
       let changes = state.server.store.changes(after: state.toldRevision)
       let isWorthTelling = changes?.contains { $0.resource == .nodes || $0.resource == .secrets } ?? true
-      if isWorthTelling, !state.isAPIDown { _ = state.server.tick(at: state.wall) }
+      if isWorthTelling, !state.isAPIDown, state.readOnlySince == nil { _ = state.server.tick(at: state.wall) }
       state.toldRevision = state.server.store.revision
       if isWorthTelling { state.noteNames() }
       return isWorthTelling

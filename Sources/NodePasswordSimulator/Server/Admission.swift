@@ -1,3 +1,5 @@
+import NodePasswordCore
+
 /// What a ValidatingAdmissionPolicy with its binding denies one user; stands for the expressions of the shipped ones
 /// (observed-k3s 12).
 package struct AdmissionRule: Hashable, Sendable {
@@ -8,21 +10,26 @@ package struct AdmissionRule: Hashable, Sendable {
     case nodePasswordShape
     /// Writes no Secret at all.
     case nothing
+    /// Sets the approval annotation of no Node unless it may delete Secrets in `kube-system`.
+    case approver
   }
 
   /// Of the policy, and of its binding.
   package var name: String
-  package var user: String
+  /// `nil`: everybody.
+  package var user: String?
   package var demand: Demand
   /// 403 `Forbidden`, or without `reason` in the policy 422 `Invalid`.
   package var isForbidden: Bool
 
-  package init(name: String, user: String, demand: Demand, isForbidden: Bool = true) {
+  package init(name: String, user: String?, demand: Demand, isForbidden: Bool = true) {
     self.name = name
     self.user = user
     self.demand = demand
     self.isForbidden = isForbidden
   }
+
+  var resource: ResourceKind { demand == .approver ? .nodes : .secrets }
 
   static let nameExpression =
     #"request.namespace == 'kube-system' && has(request.name) && "#
@@ -39,6 +46,10 @@ package struct AdmissionRule: Hashable, Sendable {
     case .nodePasswordShape:
       return write.operation == .delete || Self.hasShape(write.object) ? nil : "not the shape of a node password Secret"
     case .nothing: return "nothing may be written"
+    case .approver:
+      let note = write.object.at("metadata", "annotations", ApprovalNote.annotation)
+      if note == nil || note == write.before.at("metadata", "annotations", ApprovalNote.annotation) { return nil }
+      return write.mayDeleteSecrets ? nil : "only who may delete Secrets in kube-system may approve"
     }
   }
 
@@ -74,13 +85,22 @@ struct AdmissionQuestion {
   var name: String?
   /// As it would be stored; nothing for a delete.
   var object: JSONValue = [:]
+  /// As it was; nothing for a new one.
+  var before: JSONValue = [:]
+  var mayDeleteSecrets = false
 }
 
 extension ServerModel {
-  /// Asks the admission policies about a write of a Secret, rehearsed or not. Controllers are no users of theirs.
+  /// Asks the admission policies about a write of a Secret or a Node, rehearsed or not. Controllers are no users of theirs.
   func admit(_ write: AdmissionQuestion, _ resource: ResourceKind, _ identity: Identity?) throws(APIFailure) {
-    guard resource == .secrets, let identity else { return }
-    for rule in admissionRules where rule.user == identity.name {
+    guard let identity, !admissionRules.isEmpty else { return }
+    var write = write
+    write.mayDeleteSecrets =
+      objection(
+        to: AccessQuestion(verb: "delete", group: "", resource: "secrets", namespace: "kube-system"), of: identity)
+      == nil
+    for rule in admissionRules where rule.user == identity.name || rule.user == nil {
+      guard rule.resource == resource else { continue }
       guard let objection = rule.objection(to: write) else { continue }
       throw .notAdmitted(rule, resource, write.name ?? "Unknown", objection)
     }

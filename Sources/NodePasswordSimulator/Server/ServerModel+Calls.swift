@@ -105,7 +105,7 @@ extension ServerModel {
     return Self.observed(response, "GET \(path)") { node in
       let information = node.at("status", "nodeInfo")
       let ready = node.at("status", "conditions")?.elements?.first { $0["type"] == "Ready" }
-      return NodeFacts(
+      var facts = NodeFacts(
         uid: node.at("metadata", "uid")?.text ?? "",
         resourceVersion: node.at("metadata", "resourceVersion")?.text ?? "",
         isBeingDeleted: node.at("metadata", "deletionTimestamp") != nil,
@@ -114,6 +114,9 @@ extension ServerModel {
         kubeletVersion: information?["kubeletVersion"]?.text ?? "",
         labels: (node.at("metadata", "labels")?.members ?? [:]).compactMapValues(\.text),
         heartbeat: ready?["lastHeartbeatTime"]?.text ?? "")
+      facts.approval = ApprovalNote.read(
+        node.at("metadata", "annotations")?.members?.compactMapValues(\.text), of: name.rawValue)
+      return facts
     }
   }
 

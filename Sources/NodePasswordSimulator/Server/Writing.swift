@@ -196,7 +196,8 @@ extension ServerModel {
     }
     new["kind"] = old["kind"]
     new["apiVersion"] = old["apiVersion"]
-    new["metadata"] = Self.updatedMetadata(old, target.subresource.isEmpty ? new : old)
+    // A Node's annotations can be written by way of its status as well.
+    new["metadata"] = Self.updatedMetadata(old, target.subresource.isEmpty || resource == .nodes ? wanted : old)
     if resource == .secrets {
       if new["type"] == nil { new["type"] = old["type"] }
       new = Self.completedSecret(new)
@@ -204,7 +205,8 @@ extension ServerModel {
     }
     if resource == .events, options.group == EventForm.newGroup { try Validation.eventUpdate(old, new, key.name) }
     try admit(
-      AdmissionQuestion(operation: .update, namespace: key.namespace, name: key.name, object: new), resource,
+      AdmissionQuestion(operation: .update, namespace: key.namespace, name: key.name, object: new, before: old),
+      resource,
       options.identity)
     if new == old || options.isDryRun { return new }
     let isReleased =

@@ -2,7 +2,7 @@ import NodePasswordCore
 import NodePasswordDaemon
 
 /// The API: `ServerModel` behind a network that loses requests and answers.
-struct SimulatedCluster: NodePasswordSecrets, Nodes, AccessReviews {
+struct SimulatedCluster: ApprovalGuard, NodePasswordSecrets, Nodes, AccessReviews {
   let ports: SimulatedPorts
 
   private func call<Value: Sendable>(
@@ -84,6 +84,23 @@ struct SimulatedCluster: NodePasswordSecrets, Nodes, AccessReviews {
 
   func holders(of address: String, _ completion: @escaping Completion<[NodeName]>) {
     call("list nodes", completion) { $0.server.listHolders(of: address, at: $0.time.wall) }
+  }
+
+  /// Leases are written when somebody looks; other machines' are renewed all the time.
+  func revision(_ completion: @escaping Completion<UInt64>) {
+    call("list leases", completion) { state in
+      .success(
+        UInt64(max(0, state.server.store.revision)) + UInt64(max(0, state.time.monotonic.nanoseconds / 5_000_000_000)))
+    }
+  }
+
+  func rehearse(_ installation: Installation, _ completion: @escaping Completion<AnnotationGuard>) {
+    call("rehearse an annotation", completion) { state in
+      guard let name = installation.effectiveName.value else {
+        return .failure(Obstacle(.notConfigured, at: "the kubelet", "this server has no Node"))
+      }
+      return state.server.rehearseAnnotation(name, at: state.time.wall)
+    }
   }
 
   func review(_ right: AccessRight, _ completion: @escaping Completion<AccessVerdict>) {

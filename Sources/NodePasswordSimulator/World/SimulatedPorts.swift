@@ -14,7 +14,7 @@ struct SimulatedPorts: Sendable {
       nodes: SimulatedCluster(ports: ports), clusterWatch: SimulatedClusterWatch(ports: ports),
       ledger: SimulatedLedger(ports: ports), marks: SimulatedMarks(ports: ports), events: SimulatedLedger(ports: ports),
       reserve: SimulatedReserve(ports: ports), fleetKey: NoFleetKeys(), access: SimulatedCluster(ports: ports),
-      derivation: ports,
+      approvals: SimulatedCluster(ports: ports), derivation: ports,
       policies: ports,
       journal: ports, status: ports,
       services: ports, agentJournal: SimulatedAgent(ports: ports), units: SimulatedAgent(ports: ports),
