@@ -8,6 +8,7 @@ PREFIX ?= /usr
 DESTDIR ?=
 SEED ?= 1
 SCENE ?= all
+SECONDS ?= 300
 IDLE_MINUTES ?= 10
 PARTS ?=
 POWER_CUTS ?= 25
@@ -88,6 +89,10 @@ sim: build ## Replay one simulated life with its trace: make sim SEED=n
 .PHONY: fleet
 fleet: build ## Replay one simulated cluster with its trace: make fleet SEED=n
 	$(BIN)/nodepassd-demo sim --fleet --seed $(SEED) --trace
+
+.PHONY: fleet-test
+fleet-test: build ## Kill three real daemons at random and hold them to the laws: make fleet-test SECONDS=300 SEED=n
+	$(BIN)/nodepassd-demo fleet --seconds $(SECONDS) --seed $(SEED)
 
 .PHONY: system-test
 system-test: build ## Boot a real systemd in a container and test the installed service (root; Debian)

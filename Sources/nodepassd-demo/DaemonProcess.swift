@@ -21,6 +21,8 @@ final class DaemonProcess: Sendable {
   init(binary: String, arguments: [String], environment: [String] = []) throws {
     var pipe: [Int32] = [0, 0]
     guard Glibc.pipe(&pipe) == 0 else { throw StartFailure(cause: String(cString: strerror(errno))) }
+    // Another daemon that is started later must not hold it open.
+    for end in pipe { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     posix_spawn_file_actions_adddup2(&actions, pipe[1], STDERR_FILENO)
@@ -84,6 +86,9 @@ final class DaemonProcess: Sendable {
       if ending == nil { kill(pid, signal) }
     }
   }
+
+  /// Its exit status if it has ended, as `waitForEnd` tells it.
+  var status: Int32? { reap(WNOHANG) }
 
   /// Asks it to end, waits, and answers its exit status.
   func stop() -> Int32 {

@@ -23,25 +23,40 @@ final class DemoFleet {
     }
   }
 
-  private let world: DemoWorld
+  private let server: StandIn
+  private let root: String
+  private let onBeat: @Sendable (NodeName) -> Void
   private var timers: [any DispatchSourceTimer] = []
   private var machines: [Machine] = []
 
-  init(_ world: DemoWorld) { self.world = world }
+  /// - Parameters:
+  ///   - root: its machines' files lie below it.
+  ///   - onBeat: hears of each heartbeat while nobody else changes the datastore.
+  init(_ server: StandIn, root: String, onBeat: @escaping @Sendable (NodeName) -> Void = { _ in }) {
+    self.server = server
+    self.root = root
+    self.onBeat = onBeat
+  }
 
-  /// - Parameter place: of its files below the root; several machines may claim one name.
-  func add(_ name: String, at address: String, place: String? = nil) throws -> Machine {
+  /// - Parameters:
+  ///   - place: of its files below the root; several machines may claim one name.
+  ///   - moreHeaders: of each of its requests.
+  func add(
+    _ name: String, at address: String, place: String? = nil,
+    moreHeaders: (@Sendable () -> [(String, String)])? = nil
+  ) throws -> Machine {
     guard let node = NodeName(name) else { throw DemoFailure("“\(name)” cannot be the name of a node") }
-    let server = world.standIn
+    let (server, onBeat) = (server, onBeat)
     var client = SupervisorClient(port: server.port, trustedCertificate: server.caCertificatePEM)
     client.peer = "\(address):45606"
+    client.moreHeaders = moreHeaders
     let agent = JoiningAgent(
-      files: AgentFiles(root: "\(world.root)/machines/\(place ?? name)"), client: client,
+      files: AgentFiles(root: "\(root)/machines/\(place ?? name)"), client: client,
       token: server.configuration.server.tokenPassword, name: node, address: address
-    ) { Self.beat(server, node, address) }
+    ) { Self.beat(server, node, address, onBeat) }
     let machine = Machine(name: node, address: address, agent: agent)
     let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "kubelet"))
-    timer.setEventHandler { @Sendable in if machine.joined != nil { Self.beat(server, node, address) } }
+    timer.setEventHandler { @Sendable in if machine.joined != nil { Self.beat(server, node, address, onBeat) } }
     timer.schedule(deadline: .now() + 10, repeating: 10)
     timer.activate()
     timers.append(timer)
@@ -49,9 +64,12 @@ final class DemoFleet {
     return machine
   }
 
-  private static func beat(_ server: StandIn, _ name: NodeName, _ address: String) {
-    let outcome = server.withModel {
-      $0.heartbeat(
+  private static func beat(
+    _ server: StandIn, _ name: NodeName, _ address: String, _ onBeat: @Sendable (NodeName) -> Void
+  ) {
+    let outcome = server.withModel { model in
+      onBeat(name)
+      return model.heartbeat(
         name, machineID: "machine-\(name)", bootID: "boot-\(name)", addresses: [address], at: DemoClock.wall)
     }
     if case .failure(let obstacle) = outcome { DemoOutput.write("  the heartbeat of \(name) failed: \(obstacle)\n") }

@@ -13,8 +13,9 @@ final class DemoWorld {
   private let setting: Setting
   private let heartbeat: any DispatchSourceTimer
 
-  static let machineID = "5e1f0c3a7b9d4e6f8a2c4d6e8f0a1b2c"
-  static let bootID = "0b0c7c1e-6d52-4a55-9d0e-6b1f4a2d9c11"
+  static let marks = MachineMarks(
+    machineID: "5e1f0c3a7b9d4e6f8a2c4d6e8f0a1b2c", bootID: "0b0c7c1e-6d52-4a55-9d0e-6b1f4a2d9c11",
+    hardware: "4c4c4544-0042-3510-8054-b4c04f4d3132")
 
   /// What a world may have otherwise than the demonstration's.
   struct Setting {
@@ -78,20 +79,21 @@ final class DemoWorld {
       throw DaemonProcess.StartFailure(cause: String(cString: strerror(errno)))
     }
     let root = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    try furnish(root, node, setting)
+    try furnish(root, node, setting, marks)
     return (root, node)
   }
 
   /// What the kubelet does once its agent has joined: its Node, its status, its lease.
   private static func beat(_ server: StandIn, _ name: NodeName, _ address: String) {
     let outcome = server.withModel {
-      $0.heartbeat(name, machineID: machineID, bootID: bootID, addresses: [address], at: DemoClock.wall)
+      $0.heartbeat(
+        name, machineID: marks.machineID, bootID: marks.bootID, addresses: [address], at: DemoClock.wall)
     }
     if case .failure(let obstacle) = outcome { DemoOutput.write("  the kubelet's heartbeat failed: \(obstacle)\n") }
   }
 
   /// The files of a machine with an agent that has never joined, and the marks a machine is known by.
-  private static func furnish(_ root: String, _ name: NodeName, _ setting: Setting) throws {
+  static func furnish(_ root: String, _ name: NodeName, _ setting: Setting, _ marks: MachineMarks) throws {
     for directory in [
       "/etc/rancher/k3s", "/var/lib/rancher/k3s/agent", "/sys/class/dmi/id", "/proc/sys/kernel/random",
       "/etc/nodepassd", "/var/lib/nodepassd", "/run/nodepassd",
@@ -104,10 +106,10 @@ final class DemoWorld {
       try DemoFiles.write(policy, to: root + "/etc/nodepassd/policy.yaml", mode: 0o644)
     }
     try DemoFiles.write("node-name: \(name)\n", to: root + "/etc/rancher/k3s/config.yaml", mode: 0o600)
-    try DemoFiles.write(machineID + "\n", to: root + "/etc/machine-id", mode: 0o644)
-    try DemoFiles.write(bootID + "\n", to: root + "/proc/sys/kernel/random/boot_id", mode: 0o644)
+    try DemoFiles.write(marks.machineID + "\n", to: root + "/etc/machine-id", mode: 0o644)
+    try DemoFiles.write(marks.bootID + "\n", to: root + "/proc/sys/kernel/random/boot_id", mode: 0o644)
     try DemoFiles.write(
-      "4c4c4544-0042-3510-8054-b4c04f4d3132\n", to: root + "/sys/class/dmi/id/product_uuid", mode: 0o400)
+      marks.hardware + "\n", to: root + "/sys/class/dmi/id/product_uuid", mode: 0o400)
   }
 
   // MARK: Credentials
@@ -144,7 +146,7 @@ final class DemoWorld {
   func reimage() throws {
     // The marks of its hardware are the same afterwards; without root a file of mode 0400 is not written over.
     for directory in ["/etc", "/var", "/run", "/sys"] { DemoFiles.removeAll(root + directory) }
-    try Self.furnish(root, name, setting)
+    try Self.furnish(root, name, setting, Self.marks)
   }
 
   // MARK: The server's side
@@ -190,6 +192,14 @@ final class DemoWorld {
     DemoFiles.removeAll(root)
     return status
   }
+}
+
+/// What a machine is known by.
+struct MachineMarks: Sendable {
+  var machineID: String
+  var bootID: String
+  /// The UUID that its firmware tells.
+  var hardware: String
 }
 
 enum DemoClock {

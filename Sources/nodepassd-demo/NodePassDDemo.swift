@@ -12,6 +12,8 @@ struct NodePassDDemo: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "nodepassd-demo",
     abstract: "Shows nodepassd at work on this machine, without a cluster. Never packaged.",
-    subcommands: [Demo.self, Serve.self, Sim.self, Bench.self, WriteOnce.self, BusOnce.self, WatchCluster.self],
+    subcommands: [
+      Demo.self, Serve.self, Sim.self, Trial.self, Bench.self, WriteOnce.self, BusOnce.self, WatchCluster.self,
+    ],
     defaultSubcommand: Demo.self)
 }

@@ -15,6 +15,8 @@ struct SupervisorClient: Sendable {
   let trustedCertificate: String
   /// Where the server is to believe that this comes from, `address:port`; a stand-in that takes it from a header does.
   var peer: String?
+  /// What each request carries besides, asked for anew each time.
+  var moreHeaders: (@Sendable () -> [(String, String)])?
 
   private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   private static let patience = TimeAmount.seconds(10)
@@ -54,7 +56,7 @@ struct SupervisorClient: Sendable {
     head.headers.add(name: "Connection", value: "close")
     head.headers.add(name: "Content-Length", value: String(body.utf8.count))
     if let peer { head.headers.add(name: StandIn.peerHeader, value: peer) }
-    for (name, value) in headers { head.headers.add(name: name, value: value) }
+    for (name, value) in headers + (moreHeaders?() ?? []) { head.headers.add(name: name, value: value) }
     channel.write(HTTPClientRequestPart.head(head), promise: nil)
     channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(string: body))), promise: nil)
     channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)

@@ -136,11 +136,67 @@ import Testing
     #expect(last.2.word == "put-back-secret")
   }
 
+  /// Law L8: what was put back is waited for no more, after a crash neither. Its machine may come back and be refused, as
+  /// before.
+  @Test func aCrashAfterAPutBackDoesNotMakeItACollision() throws {
+    var (bench, seen) = try Self.begun()
+    let (pass, step, reset) = try #require(bench.ledgerActs.last)
+    bench.send(.counted(pass, step: step, .counted))
+    bench.send(.performed(pass, step: step, .done))
+    seen.secret = .absent
+    bench.look(at: seen, for: 120)
+    let (last, lastStep, action) = try #require(bench.performed.last)
+    #expect(action.word == "put-back-secret")
+    bench.send(.performed(last, step: lastStep, .done))
+    var acts = [reset] + bench.closed
+    #expect(acts.map(\.word) == ["reset-secret", "reset-secret", "put-back-secret"])
+    for index in acts.indices { acts[index].at = Fixture.now.wall + (.zero - .seconds(index == 2 ? 10 : 70)) }
+    seen.secret = .present(Self.registeredAnew)
+    #expect(try Self.records(afterACrashWith: acts.dropLast(), seeing: seen).contains(.collision))
+    let records = try Self.records(afterACrashWith: acts, seeing: seen)
+    #expect(!records.contains(.collision) && !records.contains(.actFailed))
+  }
+
+  /// Law L3: the machine has been back for long when the daemon is started again; its heartbeat has yet to be waited for.
+  @Test func aCrashAfterAHealDoesNotMakeItAFailure() throws {
+    var bench = try Self.server([Self.join()])
+    var reading = Fixture.ledger
+    reading.ledger.sequence = 7
+    reading.ledger.acts = [
+      Ledger.Act(
+        at: bench.now.wall + (.zero - .seconds(320)), server: "edge-1", node: Fixture.otherName,
+        secretUID: Fixture.otherSecret.uid, word: "reset-secret", phase: .ended)
+    ]
+    bench.send(.ledgerSeen(.present(reading)))
+    var seen = Fixture.rebuilt()
+    seen.secret = .present(Self.registeredAnew)
+    seen.join = .absent
+    bench.look(at: seen, for: 5)
+    for version in 80..<84 {
+      seen.lease = .present("\(version)")
+      bench.look(at: seen, for: 10)
+    }
+    #expect(!bench.records.contains(.actFailed) && bench.records.contains(.healed))
+  }
+
+  private static func records(
+    afterACrashWith acts: [Ledger.Act], seeing seen: NodeObservation
+  ) throws -> [RecordKind] {
+    var bench = try server([join()])
+    var reading = Fixture.ledger
+    reading.ledger.sequence = 7
+    reading.ledger.acts = acts
+    bench.send(.ledgerSeen(.present(reading)))
+    bench.look(at: seen, for: 30)
+    return bench.records
+  }
+
   @Test func whatTheLedgerRefusesIsNotDone() throws {
     var (bench, _) = try Self.begun()
     let (pass, step, _) = try #require(bench.ledgerActs.last)
     bench.send(.counted(pass, step: step, .refused("server-2 is at it already", until: nil)))
     #expect(bench.performed.isEmpty)
+    #expect(bench.closed.isEmpty, "an end that nothing was begun for would end the other server's intent")
   }
 
   /// A second machine that another server saw, and told in the very ledger that was written: the act is dropped (law L1).
@@ -237,6 +293,9 @@ extension Bench {
       if case .count(let pass, let step, _, let act?, _) = $0 { (pass, step, act) } else { nil }
     }
   }
+
+  /// What was noted in the ledger as ended.
+  var closed: [Ledger.Act] { commands.compactMap { if case .close(_, let act, _) = $0 { act } else { nil } } }
 
   var events: [NodeEvent] { commands.compactMap { if case .announce(let event) = $0 { event } else { nil } } }
 

@@ -178,9 +178,10 @@ extension Safeguard {
 }
 
 extension Ledger.Act {
-  /// As it is written down before it is done. `nil`: this action is none of the ledger's.
+  /// As it is written down before it is done, or, what ends a reset, once it is done. `nil`: this action is none of the
+  /// ledger's.
   package init?(_ action: Action, _ circumstances: Circumstances) {
-    guard action.touchesSecret, !action.endsReset, let node = circumstances.nodeName else { return nil }
+    guard action.touchesSecret, let node = circumstances.nodeName else { return nil }
     self.init(
       at: circumstances.now.wall, server: circumstances.serverName, node: node, secretUID: action.secretUID,
       word: action.word, isExempt: action.approval?.batch != nil, isApproved: action.approval != nil)

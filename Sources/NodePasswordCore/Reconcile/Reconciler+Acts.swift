@@ -3,7 +3,7 @@ extension Reconciler {
   mutating func take(_ progress: Phase.Progress, _ subject: Subject, _ pass: PassID, _ now: Now) {
     guard var state = subjects[subject] else { return }
     guard let installation = machine?.installation.value else {
-      return conclude(subject, pass, progress, .surprised(Self.unknownInstallation), now)
+      return conclude(subject, pass, progress, .surprised(Self.unknownInstallation), now, wasCounted: false)
     }
     let action = progress.action
     if let kind = action.budget {
@@ -32,7 +32,8 @@ extension Reconciler {
         // What cannot be counted is not done (law L4).
         conclude(subject, pass, progress, .failed(obstacle), now)
       } else if case .refused(let reason, _) = counting {
-        conclude(subject, pass, progress, .surprised(reason), now)
+        // It stands in no ledger, so it is not ended there: that would end what another server is at.
+        conclude(subject, pass, progress, .surprised(reason), now, wasCounted: false)
       } else if let reason = whyNotAnyMore(progress, subject, state, now) {
         actLogProblem = nil
         conclude(subject, pass, progress, .surprised(reason), now)
@@ -75,9 +76,10 @@ extension Reconciler {
 
   /// Ends one step: the next one, or a look, since only a look tells whether it helped (law L10).
   mutating func conclude(
-    _ subject: Subject, _ pass: PassID, _ progress: Phase.Progress, _ outcome: Outcome, _ now: Now
+    _ subject: Subject, _ pass: PassID, _ progress: Phase.Progress, _ outcome: Outcome, _ now: Now,
+    wasCounted: Bool = true
   ) {
-    closeIntent(progress.action, subject, outcome, now)
+    closeIntent(progress.action, subject, outcome, now, wasCounted: wasCounted)
     recordOutcome(subject, pass, progress.action, outcome, now)
     guard !isStopping else {
       subjects[subject]?.phase = .idle
@@ -116,15 +118,24 @@ extension Reconciler {
   }
 
   /// An outcome that is not known leaves the intent open, so that the act can be finished.
-  private mutating func closeIntent(_ action: Action, _ subject: Subject, _ outcome: Outcome, _ now: Now) {
-    guard let kind = action.budget, case .node = kind else { return }
+  private mutating func closeIntent(
+    _ action: Action, _ subject: Subject, _ outcome: Outcome, _ now: Now, wasCounted: Bool
+  ) {
+    guard let kind = Self.counted(action, outcome), case .node = kind else { return }
     if case .failed = outcome { return }
     let act = Act(at: now.wall, kind: kind, phase: .ended, word: outcome == .done ? action.word : "nothing-changed")
     history.note(act)
     var entry = ledgerAct(action, subject, now)
     entry?.phase = .ended
     entry?.word = act.word
-    emit(.close(act, entry, policy?.limits ?? Limits()))
+    emit(.close(act, wasCounted ? entry : nil, policy?.limits ?? Limits()))
+  }
+
+  /// A put back needs no budget, but it is noted once it is done: after a crash only the ledger tells that nobody waits for the
+  /// name any more.
+  private static func counted(_ action: Action, _ outcome: Outcome) -> Budget.Kind? {
+    guard case .putBackSecret(let putBack) = action else { return action.budget }
+    return outcome == .done ? .node(putBack.node) : nil
   }
 
   /// After a failure: wait, longer each time.

@@ -58,7 +58,9 @@ extension Reconciler {
     {
       return returned(seen, name, reset, now)
     }
-    guard now.monotonic - reset.at > policy.timing.watchHeal else { return }
+    // Who has looked for a moment only, after a crash, does not know whether it is alive (law L3).
+    let isSilent = nodeMemories[name]?.isLive(at: now.monotonic) == false
+    guard isSilent, now.monotonic - reset.at > policy.timing.watchHeal else { return }
     endWatch(name)
     let obstacle = Obstacle(
       .timedOut, at: "node/\(name)",

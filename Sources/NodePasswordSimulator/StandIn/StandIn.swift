@@ -7,6 +7,14 @@ import NIOSSL
 import NodePasswordCore
 import Synchronization
 
+/// What was asked and what was answered.
+package struct StandInExchange: Sendable {
+  package var request: APIRequest
+  package var response: APIResponse
+  /// When it was carried out.
+  package var time: WallTime
+}
+
 /// A K3s or RKE2 server on loopback: `ServerModel` behind real TLS, with real scrypt, for `kubectl`, agents and the
 /// daemon. One port serves the Kubernetes API and the supervisor, as K3s does on 6443.
 package final class StandIn: Sendable {
@@ -23,6 +31,9 @@ package final class StandIn: Sendable {
     /// What is taken for the address of the other side is what the other side says in `peerHeader`: on loopback all machines
     /// would have one address.
     package var takesPeerFromHeader = false
+    /// Hears of each request over HTTPS in the order in which the datastore took them: nobody else changes it meanwhile. So it
+    /// must be quick, and ask nothing of the stand-in.
+    package var audit: (@Sendable (StandInExchange) -> Void)?
 
     package init(
       server: ServerModel.Configuration = .init(), port: Int = 0,
@@ -119,7 +130,11 @@ package final class StandIn: Sendable {
       var trial = withModel { $0 }
       _ = trial.handle(request, at: time)
     }
-    let response = withModel { $0.handle(request, at: time) }
+    let response = withModel { model in
+      let response = model.handle(request, at: time)
+      configuration.audit?(StandInExchange(request: request, response: response, time: Self.now))
+      return response
+    }
     for line in response.journal { configuration.journal(line) }
     return response
   }

@@ -38,7 +38,7 @@ struct SceneOfReprovision: DemoScene {
   }
 
   func play(on stage: DemoStage) throws {
-    let fleet = DemoFleet(stage.world)
+    let fleet = DemoFleet(stage.world.standIn, root: stage.world.root)
     defer { fleet.stop() }
     let cast = try settle(stage, fleet)
     try rebuiltAndImpostor(stage, fleet, cast)
