@@ -128,7 +128,22 @@ final class DemoWorld {
   /// What the provisioner brings from the next start on.
   func bring(_ credential: String?) throws { try Self.bring(credential, root) }
 
+  /// The fleet key as the daemon's credential, from its next start on, and the policy that goes with it.
+  func bring(fleetKey: String, policy: String) throws {
+    let directory = Self.credentialDirectory(root)
+    try DemoFiles.makeDirectories(directory)
+    try DemoFiles.write(fleetKey + "\n", to: directory + "/fleet-key", mode: 0o400)
+    try DemoFiles.write(policy, to: root + "/etc/nodepassd/policy.yaml", mode: 0o644)
+  }
+
   // MARK: Starts
+
+  /// What `systemctl restart nodepassd` does.
+  func restartDaemon() throws {
+    let status = daemon.stop()
+    guard status == 0 else { throw DemoFailure("nodepassd ended with status \(status)") }
+    try startDaemon()
+  }
 
   func powerOff() throws {
     agent.stop()

@@ -150,6 +150,18 @@ import Testing
     #expect(held.acts.isEmpty, "L1 is nobody's to overrule")
   }
 
+  /// A person's word for what is held is no word for whoever asks first: the right password is known, if not here and now.
+  @Test(arguments: [Hash.own, .later, .unseen, .noKey]) func anApprovalFreesNoEnrolledName(_ hash: Hash) {
+    var held = Self.makeCase(hash, .silent, refused: true, .hold)
+    held.approve(
+      Ledger.Approval(node: Fixture.otherName, secretUID: Fixture.otherSecret.uid, at: Fixture.now.wall, server: "s1"))
+    #expect(held.acts.isEmpty)
+    var stranger = Self.makeCase(enrolled: nil, hash, .silent, refused: true, .hold)
+    stranger.approve(
+      Ledger.Approval(node: Fixture.otherName, secretUID: Fixture.otherSecret.uid, at: Fixture.now.wall, server: "s1"))
+    #expect(stranger.acts.map(\.word) == ["reset-secret"])
+  }
+
   @Test func aSecretWithoutAUsableHashIsReplacedToo() {
     for hash in [SecretFacts.HashState.missing, .malformed("hash version 2")] {
       var damaged = Self.makeCase(.none, .silent, refused: false)

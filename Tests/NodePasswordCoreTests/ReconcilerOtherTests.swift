@@ -246,6 +246,64 @@ import Testing
     #expect(reports.last?.verdict == .needsPerson)
   }
 
+  /// Whoever goes on asking is one of many for as long as it does, also when nobody new asks, and this machine is therefore
+  /// not looked at for its refused joins.
+  @Test func whoGoesOnAskingStaysInTheWave() throws {
+    let names = (0..<5).compactMap { NodeName("edge-\($0 + 20)") }
+    let joins = names.map { name in
+      var join = Fixture.join(first: -200, last: 0)
+      join.name = name
+      return join
+    }
+    var bench = try Self.server(joins)
+    var seen = Fixture.rebuilt()
+    for _ in 0..<120 {
+      bench.advance(.seconds(5))
+      bench.send(.timeCame)
+      for (name, join) in zip(names, joins) {
+        guard let pass = bench.pendingLook(.node(name)) else { continue }
+        var join = join
+        join.lastSeen = bench.now.monotonic
+        join.recent = [bench.now.monotonic]
+        seen.join = .present(join)
+        seen.secret = .present(
+          SecretFacts(
+            identity: SecretIdentity(name: "\(name).node-password.k3s", uid: "uid-\(name)", resourceVersion: "7"),
+            type: "k3s.cattle.io/node-password", isImmutable: true, hash: .wellFormed))
+        seen.holders = .present([name])
+        bench.send(.observed(pass, .node(seen)))
+      }
+      bench.answerCluster(nodes: 10)
+    }
+    #expect(bench.ledgerActs.isEmpty)
+  }
+
+  /// Law L10: that nobody is refused any more is no heal where the Secret is gone, or has another hash, by then.
+  @Test(arguments: [(true, 1 as Int?, true), (true, nil, false), (false, nil, false)])
+  func aReplacedSecretHasToBeThere(_ isThere: Bool, _ generation: Int?, _ isHealed: Bool) throws {
+    var policy = Policy()
+    policy.escrow = .derived
+    policy.rules = [Rule(name: "back", drift: [.nodeReprovisioned], remedy: .replaceSecret)]
+    var bench = try Self.server([Self.join()], policy: policy)
+    var reading = Fixture.ledger
+    reading.ledger.sequence = 2
+    reading.ledger.enrolled = [Fixture.otherName: 1]
+    var seen = Fixture.rebuilt()
+    seen.join = .present(Self.join())
+    seen.derived = .present(DerivedMatch(generation: nil, tried: [1, 2]))
+    bench.look(at: seen, for: 300, reading)
+    let (pass, step, act) = try #require(bench.ledgerActs.last)
+    #expect(act.word == "replace-secret")
+    bench.commands = []
+    bench.send(.counted(pass, step: step, .counted))
+    bench.send(.performed(pass, step: step, .done))
+    seen.join = .absent
+    seen.secret = isThere ? .present(Self.registeredAnew) : .absent
+    seen.derived = .present(DerivedMatch(generation: generation, tried: isThere ? [1, 2] : []))
+    bench.look(at: seen, for: 100, reading)
+    #expect(bench.records.contains(.healed) == isHealed)
+  }
+
   /// A clock that was set back: what another server saw lies in the future then, and is no wave for ever.
   @Test func sightingsOfTheFutureAreNoWave() throws {
     var bench = try Self.server([])
@@ -313,13 +371,14 @@ extension Bench {
     send(.observed(pass, .cluster(seen)))
   }
 
-  mutating func answerCluster(sequence: UInt64 = 1, nodes: Int = 50) {
+  mutating func answerCluster(sequence: UInt64 = 1, nodes: Int = 50, _ reading: LedgerReading? = nil) {
     guard let pass = pendingLook(.cluster) else { return }
+    if let reading { return answer(pass, reading, nodes: nodes) }
     answer(pass, sequence: sequence, nodes: nodes)
   }
 
   /// Answers each look at the other node with this for so many seconds, five at a time, until something is begun.
-  mutating func look(at seen: NodeObservation, for seconds: Int) {
+  mutating func look(at seen: NodeObservation, for seconds: Int, _ reading: LedgerReading? = nil) {
     for _ in 0..<(seconds / 5 + 1) {
       if let pass = pendingLook(.node(Fixture.otherName)) { send(.observed(pass, .node(seen))) }
       if case .counting = reconciler.subjects[.node(Fixture.otherName)]?.phase { return }
@@ -328,7 +387,7 @@ extension Bench {
       }
       advance(.seconds(5))
       send(.timeCame)
-      answerCluster()
+      answerCluster(reading)
     }
   }
 }

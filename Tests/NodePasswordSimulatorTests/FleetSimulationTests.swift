@@ -5,7 +5,9 @@ import Testing
 /// Clusters with three servers, their daemons unmodified, in virtual time.
 @Suite struct FleetSimulationTests {
   /// Lives that once broke a law.
-  static let kept: [UInt64] = [1022, 1102, 1139, 1152, 1194, 1325, 1690, 1795, 1873, 2819]
+  static let kept: [UInt64] = [
+    97, 525, 549, 664, 129, 3066, 3314, 1022, 1102, 1139, 1152, 1194, 1325, 1690, 1795, 1873, 2819,
+  ]
   static let count: UInt64 = 150
 
   private static func live(_ seeds: [UInt64], lacking: Set<Safeguard> = []) async -> [FleetResult] {
@@ -38,6 +40,10 @@ import Testing
     #expect(failed.count == 0, "of \(seeds.count)")
     // Lives in which nothing happens would keep any law.
     #expect(results.reduce(0) { $0 + $1.refusals } > 5_000)
+    // A third of them has a fleet key.
+    let keyed = seeds.filter { FleetSetting(seed: $0).key != nil }
+    #expect(keyed.count > 30)
+    #expect(results.reduce(0) { $0 + $1.acts["replace", default: 0] } > 30)
     for kind in [RecordKind.started, .joinRefused, .escrowAccepted, .obstructed, .cleared] {
       #expect(results.contains { $0.records[kind, default: 0] > 0 }, "\(kind.rawValue) never came")
     }

@@ -70,9 +70,12 @@ enum OtherNodePlanner {
     return Safeguard.veto(action, .node(node), circumstances, rule)
   }
 
-  /// What an approval of a held drift means: where the password is not known, freeing the name is all there is.
+  /// What an approval of a held drift means: where the password is not known, freeing the name is all there is. Of an
+  /// enrolled node it is known, if not here and now: its name is freed for nobody.
   private static func remedyOnApproval(of drift: Drift, _ node: NodeObservation, _ other: OtherNode) -> Remedy {
-    if drift.remedies.contains(.replaceSecret), other.canReplace(node) { return .replaceSecret }
+    if drift.remedies.contains(.replaceSecret), other.enrolled != nil || other.canReplace(node) {
+      return .replaceSecret
+    }
     return drift.remedies.contains(.resetSecret) ? .resetSecret : .replaceSecret
   }
 

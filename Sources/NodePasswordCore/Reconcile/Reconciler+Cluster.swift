@@ -231,6 +231,11 @@ extension Reconciler {
     for join in machine?.joins.value?.joins ?? [] where now.monotonic - join.lastSeen <= span {
       cluster.refused[join.name] = max(cluster.refused[join.name] ?? join.lastSeen, join.lastSeen)
     }
+    // This machine is looked at when somebody new asks; whoever goes on asking is seen at its own looks.
+    for (subject, state) in subjects where isOther(subject) {
+      guard let join = state.observation.flatMap(Self.join), now.monotonic - join.lastSeen <= span else { continue }
+      cluster.refused[join.name] = max(cluster.refused[join.name] ?? join.lastSeen, join.lastSeen)
+    }
     for (name, peers) in cluster.ledger.value?.ledger.peers ?? [:] {
       // By a clock that was set back a sighting would be new for as long as that goes on.
       guard let last = peers.map(\.lastSeen).max(), last - now.wall < .seconds(60) else { continue }

@@ -70,7 +70,7 @@ extension Reconciler {
     if !isWatched { nodeMemories[name] = nil }
   }
 
-  private static func join(_ observation: Observation) -> RefusedJoin? {
+  static func join(_ observation: Observation) -> RefusedJoin? {
     if case .node(let node) = observation { node.join.value } else { nil }
   }
 

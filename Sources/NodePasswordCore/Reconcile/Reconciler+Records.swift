@@ -231,6 +231,7 @@ extension Reconciler {
       let isAccepted = acceptedAt.map { $0 > heal.at } ?? false
       return !drifts.contains(heal.drift) && observation.canTell(heal.drift) && (!isTooSoon || isAccepted)
         && !(heal.isOfRefusal && observation.isRefused(at: now.monotonic))
+        && !(heal.isOfSecret && !observation.keepsSecret(beside: drifts))
     }
     if drifts.contains(.nameCollision), let name = subject.nodeName, state.unverified.contains(where: \.isOfRefusal) {
       state.unverified.removeAll(where: \.isOfRefusal)
@@ -276,6 +277,7 @@ extension Reconciler {
     let back = drifts.intersection([.secretMismatch, .secretMissing, .secretMalformed])
     guard let drift = back.first else { return }
     state.secretHealedAt = nil
+    state.unverified.removeAll(where: \.isOfRefusal)
     if let name = subject.nodeName { collisions[name] = now.monotonic + Self.collisionPause }
     emit(
       .record(
@@ -289,12 +291,26 @@ extension SubjectState.Heal {
     guard case .replaceSecret = action else { return false }
     return drift == .nodeReprovisioned
   }
+
+  fileprivate var isOfSecret: Bool { if case .replaceSecret = action { true } else { false } }
 }
 
 extension Observation {
   fileprivate func isRefused(at now: Moment) -> Bool {
     guard case .node(let node) = self else { return false }
     return node.join.value?.stands(at: now) ?? false
+  }
+
+  /// The Secret is there, nothing is found about it, and it is not known or suspected to be another's: that its name is not
+  /// refused any more, or that it does not have the old fault, is no heal by itself (law L10).
+  fileprivate func keepsSecret(beside drifts: Set<Drift>) -> Bool {
+    guard drifts.isDisjoint(with: [.secretMissing, .secretMismatch, .secretMalformed]) else { return false }
+    guard case .node(let node) = self, case .present = node.secret else { return false }
+    switch node.derived {
+    case .unknown: return false
+    case .absent: return true
+    case .present(let match): return match.generation != nil
+    }
   }
 }
 

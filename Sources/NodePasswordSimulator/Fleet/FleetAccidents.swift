@@ -175,6 +175,8 @@ extension FleetWorld {
       state.truth.restoredAt = state.now
       state.truth.outageAt = state.now
       state.truth.freed = [:]
+      state.truth.lostRaces = [:]
+      state.noteEnrolments()
       state.truth.ledgerMadeAt = state.truth.ledgerMadeAt.flatMap { $0 <= snapshot.at ? $0 : nil }
       for index in state.truth.approvals.indices { state.truth.approvals[index].isVoid = true }
       // Only renewals from now on are written.

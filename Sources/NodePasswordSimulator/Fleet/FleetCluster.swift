@@ -25,6 +25,7 @@ struct FleetCluster: ApprovalGuard, NodePasswordSecrets, Nodes, AccessReviews {
       if case .success(.created) = answer {
         state.truth.violations += objections
         state.truth.acts["create", default: 0] += 1
+        state.truth.freed[NodeName(secretName: draft.name) ?? state.servers[index].name] = nil
       }
       return answer
     }
@@ -32,7 +33,7 @@ struct FleetCluster: ApprovalGuard, NodePasswordSecrets, Nodes, AccessReviews {
 
   func delete(_ identity: SecretIdentity, dryRun: Bool, _ completion: @escaping Completion<SecretDeletion>) {
     let (index, setting) = (ports.index, ports.world.setting)
-    let issued = ports.world.state.withLock { $0.now }
+    let (issued, world) = (ports.world.state.withLock { $0.now }, ports.world)
     ports.call("\(dryRun ? "rehearse delete of" : "delete") secret \(identity.name)", writes: !dryRun, completion) {
       state in
       guard !dryRun else { return state.server.deleteSecret(identity, dryRun: true, at: state.wall) }
@@ -41,7 +42,7 @@ struct FleetCluster: ApprovalGuard, NodePasswordSecrets, Nodes, AccessReviews {
       // What the preconditions kept from happening is no harm, and they are what the second of two is harmless by.
       let isDone = answer.isDeleted || !identity.isWhole
       if isDone { state.truth.violations += objections }
-      if answer.isDeleted { FleetLaws.noteDeletion(identity, on: index, &state) }
+      if answer.isDeleted { world.noteDeletion(identity, on: index, &state) }
       return answer
     }
   }
@@ -86,7 +87,8 @@ struct FleetCluster: ApprovalGuard, NodePasswordSecrets, Nodes, AccessReviews {
   func revision(_ completion: @escaping Completion<UInt64>) {
     ports.call("list leases", completion) { state in
       let moment = state.readOnlySince ?? state.now
-      return .success(UInt64(max(0, state.server.store.revision)) + UInt64(max(0, moment.nanoseconds / 5_000_000_000)))
+      let revision = state.readOnlyRevision ?? state.server.store.revision
+      return .success(UInt64(max(0, revision)) + UInt64(max(0, moment.nanoseconds / 5_000_000_000)))
     }
   }
 
@@ -106,6 +108,19 @@ struct FleetCluster: ApprovalGuard, NodePasswordSecrets, Nodes, AccessReviews {
 
 extension Result where Success == SecretDeletion {
   var isDeleted: Bool { if case .success(.deleted) = self { true } else { false } }
+}
+
+extension FleetWorld {
+  /// What follows from a delete is looked at when it should be over.
+  func noteDeletion(_ identity: SecretIdentity, on index: Int, _ state: inout State) {
+    FleetLaws.noteDeletion(identity, on: index, &state)
+    guard let name = NodeName(secretName: identity.name), let freed = state.truth.freed[name], freed.isReplacement,
+      freed.at == state.now
+    else { return }
+    state.later(FleetLaws.roundTrip + .milliseconds(1)) {
+      self.check { FleetLaws.objectionsToGap(name, since: freed.at, $0) }
+    }
+  }
 }
 
 extension SecretIdentity {

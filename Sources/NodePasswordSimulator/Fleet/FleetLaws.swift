@@ -35,7 +35,7 @@ enum FleetLaws {
     if name == state.servers[index].name { return found.map { "\($0) (\(name), its own)" } }
     if state.isTrulyLive(name) { found.append("L1: deletes the Secret of a live Node") }
     let process = state.servers[index].truth
-    if process.syncedAt.map({ issued - $0 > .seconds(60) }) ?? true { found.append("L3: before the views had synced") }
+    if !state.isSynced(index, at: issued) { found.append("L3: before the views had synced") }
     if let seen = process.restoreSeenAt, seen <= issued, issued - seen < .seconds(298) {
       found.append("L3: after a restored datastore was seen")
     }
@@ -43,8 +43,11 @@ enum FleetLaws {
     guard let intent else { return found + ["L4: \(name) is not in the ledger"] }
     if intent.uid != identity.uid { found.append("L4: the ledger has another uid for \(name)") }
     found += objectionsToBudgets(name, intent, state, setting)
+    found += objectionsToKey(deleting: name, intent, state)
     if let approval = state.truth.approvals.last(where: { $0.node == name && intent.isApproved }) {
       found += objections(to: approval, identity, state)
+    } else if intent.isReplacement {
+      found += objectionsToReplacement(name, on: index, state, setting)
     } else {
       found += objectionsToRule(name, on: index, state, setting)
     }
@@ -64,6 +67,7 @@ enum FleetLaws {
       }
       return found
     }
+    if let objections = objectionsToKey(making: text, for: name, state) { return found + objections }
     let running = state.machines(name).filter(\.isRunning)
     let isOfRunning = running.contains { StoredHash.objection($0.password, text, state.server.keyDerivation) == nil }
     if state.isTrulyLive(name), !running.isEmpty, !isOfRunning {
@@ -86,7 +90,10 @@ enum FleetLaws {
     state.truth.acts[intent?.isApproved == true ? "delete-approved" : "delete", default: 0] += 1
     state.truth.deletions.append(
       FleetTruth.Deletion(at: state.now, node: name, isExempt: intent?.isExempt ?? false))
-    state.truth.freed[name] = FleetTruth.Freed(at: state.now, server: index)
+    state.truth.freed[name] = FleetTruth.Freed(
+      at: state.now, server: index, incarnation: state.servers[index].incarnation,
+      isReplacement: intent?.isReplacement ?? false)
+    if intent?.isReplacement == true { state.truth.acts["replace", default: 0] += 1 }
     guard intent?.isApproved == true else { return }
     let approval = state.truth.approvals.lastIndex { $0.node == name }
     if let approval { state.truth.approvals[approval].uses += 1 }
@@ -186,6 +193,15 @@ extension FleetWorld.State {
     return machinesByName.keys.count { name in
       truth.refusals(name, since: start, until: end).count { $0.server == index } >= 3
     }
+  }
+}
+
+extension FleetWorld.State {
+  /// What is watched stands, or did within the last minute. Who watches a name by the fleet key alone looks at the whole
+  /// more seldom than that.
+  func isSynced(_ index: Int, at issued: Moment) -> Bool {
+    if let synced = servers[index].truth.syncedAt, issued - synced <= .seconds(60) { return true }
+    return servers[index].truth.syncedAt != nil && servers[index].watch?.syncedSince != nil
   }
 }
 

@@ -9,6 +9,7 @@ extension FleetLaws {
   static func noteWriting(_ ledger: Ledger, on index: Int, _ state: inout FleetWorld.State, _ mode: Policy.Mode) {
     func object(_ law: String) { state.truth.violations.append("\(law) (server-\(index + 1))") }
     state.truth.acts["ledger", default: 0] += 1
+    for law in objectionsToEnrolments(ledger, over: state.ledger.value?.ledger, state) { object(law) }
     if mode == .observe { object("L9: writes the ledger in observe mode") }
     guard let before = state.ledger.value?.ledger else {
       state.truth.ledgerMadeAt = state.now
@@ -42,7 +43,7 @@ extension FleetLaws {
       state.truth.intents.append(
         FleetTruth.Intent(
           at: state.now, server: index, node: act.node, uid: act.secretUID, isApproved: isApproved,
-          isExempt: act.isExempt))
+          isExempt: act.isExempt, word: act.word))
     }
     if state.truth.intents.count > 2_000 { state.truth.intents.removeFirst(1_000) }
   }
@@ -69,6 +70,7 @@ extension FleetLaws {
     toRecord record: Record, on index: Int, _ state: inout FleetWorld.State, _ setting: FleetSetting
   ) -> [String] {
     state.truth.records[record.kind, default: 0] += 1
+    if record.fields[.drift] == Drift.datastoreRestored.rawValue { state.truth.hadWave = true }
     guard let name = subject(of: record), name != state.servers[index].name else { return [] }
     switch record.kind {
     case .joinRefused:
@@ -77,9 +79,12 @@ extension FleetLaws {
     case .held, .reported, .collision:
       state.truth.told[name] = state.now
       state.truth.held[name] = state.now
+      state.truth.lostRaces[name] = nil
+      if record.kind == .collision { state.truth.collided[name] = state.now }
       return []
     case .healed where record.fields[.remedy] != Remedy.sealSecret.rawValue:
       state.truth.healed[name, default: 0] += 1
+      if record.fields[.remedy] == Remedy.replaceSecret.rawValue { return objectionsToReplaced(name, state) }
       return objectionsToHealed(name, state, setting)
     default: return []
     }
@@ -114,6 +119,11 @@ extension FleetLaws {
         || machine.lastRenewal(at: state.now).map { state.now - $0 < .seconds(60) } ?? false
     }
     return isBack ? [] : ["L10: says that \(name) is healed, and it is not back"]
+  }
+
+  /// L10: what was replaced has the password that it was replaced by.
+  private static func objectionsToReplaced(_ name: NodeName, _ state: FleetWorld.State) -> [String] {
+    state.storedGeneration(name) != nil ? [] : ["L10: says that \(name) is healed, and its Secret is another's"]
   }
 
   // MARK: What is left undone

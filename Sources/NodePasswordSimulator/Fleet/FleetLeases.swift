@@ -78,6 +78,7 @@ extension FleetWorld.State {
   mutating func setReadOnly(_ isReadOnly: Bool) {
     guard isReadOnly != (readOnlySince != nil) else { return }
     readOnlySince = isReadOnly ? now : nil
+    readOnlyRevision = isReadOnly ? server.store.revision : nil
     for index in machines.indices {
       if isReadOnly { machines[index].stopRenewing(at: now) } else { startRenewing(index, in: random.span(0...10_000)) }
     }

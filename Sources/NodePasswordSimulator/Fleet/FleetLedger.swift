@@ -6,6 +6,11 @@ import NodePasswordDaemon
 struct FleetLedgerTexts {
   private var ledgers: [Ledger] = []
 
+  /// Whether any ledger that ever was had it.
+  func hasEnrolled(_ name: NodeName, _ generation: Int) -> Bool {
+    ledgers.contains { $0.enrolled[name] == generation }
+  }
+
   mutating func encode(_ ledger: Ledger) -> String {
     ledgers.append(ledger)
     return "ledger \(ledgers.count - 1)"
@@ -25,6 +30,7 @@ extension FleetWorld.State {
 
   mutating func deleteLedger() {
     _ = try? server.delete(.configmaps, Self.ledgerKey, DeleteOptions(), at: wall)
+    noteEnrolments()
   }
 
   var ledgerObject: JSONValue? { server.store.object(.configmaps, Self.ledgerKey) }
@@ -42,6 +48,7 @@ extension FleetWorld.State {
   /// Over whatever is there.
   @discardableResult
   mutating func putLedger(_ text: String) -> String {
+    defer { noteEnrolments() }
     let data: JSONValue = ["ledger": .string(text)]
     if let object = ledgerObject {
       let stored = server.store.put(.configmaps, Self.ledgerKey, object.merging(["data": data]))

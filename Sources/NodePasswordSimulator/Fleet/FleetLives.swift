@@ -22,7 +22,9 @@ extension FleetWorld {
   func rebuildMachine(_ index: Int, after span: Duration, movesTo address: String? = nil) {
     let serial = state.withLock { state -> Int in
       state.enter(.down, index)
-      state.machines[index].password = state.makePassword()
+      let machine = state.machines[index]
+      state.machines[index].password =
+        machine.generation.map { FleetKeyPretence.password(of: machine.name, generation: $0) } ?? state.makePassword()
       state.machines[index].machineID = "machine-\(state.makeSerial())"
       state.machines[index].isCut = false
       if let address { state.machines[index].address = address }
@@ -54,8 +56,10 @@ extension FleetWorld {
         addresses: [machine.address], peer: machine.peer, at: state.wall)
       guard answer.status == 200 else {
         state.noteRefusal(answer, machine, on: machine.favourite)
+        if options.keepsTrace { state.note("\(state.words(index)) is refused by \(machine.favourite + 1)") }
         return (next, machine.favourite, answer.journal)
       }
+      if before == nil { FleetLaws.noteLetIn(machine, &state) }
       state.machines[index].gotFreedName = before == nil ? state.truth.freed[machine.name]?.at : nil
       state.enter(.accepted, index)
       return (nil, machine.favourite, answer.journal)

@@ -29,6 +29,8 @@ struct FleetMachine {
   var machineID: String
   var bootID: String
   var password: [UInt8]
+  /// Of the derived password that its provisioner brings with the next image; `nil`: it is minted one.
+  var generation: Int?
   var labels: [String: String] = [:]
   /// The server with a daemon of ours that runs on it.
   var server: Int?

@@ -13,6 +13,8 @@ package enum FleetMisdeed: String, CaseIterable, Sendable {
   case resetInObserveMode, writeInObserveMode, postInObserveMode, keepInObserveMode
   case useOthersApproval, useApprovalTwice, useVoidApproval, approveItself
   case tellOfNoJoin, keepSilent
+  case replaceUnenrolled, resetEnrolled, replaceRight, replaceUnasked, dawdle, letStrangerIn, hideLostRace
+  case makeOther, makeUnenrolled, enrolUnseen, unenrol, sayReplaced, leaveKeyedOut
 
   /// Words of the law that forbids it.
   package var law: String {
@@ -51,6 +53,19 @@ package enum FleetMisdeed: String, CaseIterable, Sendable {
     case .approveItself: "design 6: a daemon approves"
     case .tellOfNoJoin: "design 5: tells of a refused join that never was"
     case .keepSilent: "and nobody is told"
+    case .replaceUnenrolled: "design 7: replaces the password of a node that is not enrolled"
+    case .resetEnrolled: "design 7: frees the name of an enrolled node"
+    case .replaceRight: "design 7: replaces a Secret that has the derived password"
+    case .replaceUnasked: "design 6: replaces although no rule"
+    case .dawdle: "is free for longer than a round trip"
+    case .letStrangerIn: "is being replaced, and a stranger is in under it"
+    case .hideLostRace: "design 7: somebody else was faster"
+    case .makeOther: "gets a Secret that is not of its derived password"
+    case .makeUnenrolled: "design 7: makes a derived Secret"
+    case .enrolUnseen: "which was never seen to match"
+    case .unenrol: "is enrolled with less than before"
+    case .sayReplaced: "is healed, and its Secret is another's"
+    case .leaveKeyedOut: "could be let in, and is not"
     }
   }
 
@@ -62,6 +77,19 @@ package enum FleetMisdeed: String, CaseIterable, Sendable {
 
   /// The same things in the same order, and none of them a misdeed.
   package static func uprightReset() -> [String] { FleetRogue(.resetUnasked, isUpright: true).live(committing: true) }
+
+  /// It takes a fleet key.
+  var isOfKey: Bool {
+    switch self {
+    case .replaceUnenrolled, .resetEnrolled, .replaceRight, .replaceUnasked, .dawdle, .letStrangerIn, .hideLostRace,
+      .makeOther, .makeUnenrolled, .enrolUnseen, .unenrol, .sayReplaced, .leaveKeyedOut:
+      true
+    default: false
+    }
+  }
+
+  /// It is that nothing is done: without it the daemons are there.
+  fileprivate var isOmission: Bool { self == .keepSilent || self == .leaveKeyedOut }
 
   fileprivate var isInObserveMode: Bool {
     [.resetInObserveMode, .writeInObserveMode, .postInObserveMode, .keepInObserveMode].contains(self)
@@ -86,6 +114,7 @@ struct FleetRogue {
     if misdeed == .resetUnasked, !isUpright { options.setting.reimaged = .hold }
     if misdeed == .resetTooEarly { options.setting.notReadyFor = .seconds(300) }
     if misdeed == .actOnNewLedger { options.setting.hasLedger = false }
+    options.setting.key = Self.key(misdeed)
     world = FleetWorld(options)
   }
 
@@ -96,17 +125,19 @@ struct FleetRogue {
     }
     FleetSimulation.begin(world)
     // The daemons have nothing to say in this, and must not be the ones who bring the worker back.
-    if committing || misdeed != .keepSilent { seize() }
+    if committing || !misdeed.isOmission { seize() }
     prepare()
     world.run(for: .seconds(150))
-    if committing || misdeed != .keepSilent { seize() }
+    if committing || !misdeed.isOmission { seize() }
     if committing { commit() }
     world.run(for: .seconds(240))
-    return FleetSimulation.result(world).violations
+    let left = misdeed == .leaveKeyedOut ? ending() : []
+    return FleetSimulation.result(world).violations + left
   }
 
   /// What makes each of them possible: a worker that was rebuilt, and is being refused.
   private func prepare() {
+    if misdeed.isOfKey { return prepareKey() }
     switch misdeed {
     case .overwriteLive, .makeFromNowhere, .deleteLive, .keepSilent: break
     case .helpImpostor: take("worker-2", from: "192.0.2.7", rebuilding: false)

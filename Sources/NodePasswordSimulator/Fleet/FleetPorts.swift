@@ -15,12 +15,14 @@ struct FleetPorts: Sendable {
       scheduler: ports, entropy: ports, machine: own, passwordFiles: own, escrow: own, acts: own, changes: own,
       secrets: cluster, nodes: cluster, clusterWatch: FleetClusterWatch(ports: ports),
       ledger: FleetLedgerStore(ports: ports), marks: FleetStores(ports: ports), events: FleetStores(ports: ports),
-      reserve: FleetStores(ports: ports), fleetKey: NoFleetKeys(), access: cluster, approvals: cluster,
+      reserve: FleetStores(ports: ports), fleetKey: ports.keys, access: cluster, approvals: cluster,
       derivation: ports, policies: ports,
       journal: ports,
       status: ports, services: ports, agentJournal: FleetAgentJournal(ports: ports), units: own, alerts: own,
       credential: own, agentConfiguration: own, supervisor: own, exit: { _ in })
   }
+
+  private var keys: any FleetKeys { world.setting.key == nil ? NoFleetKeys() : FleetKeyPort(ports: self) }
 
   func withServer<Value>(_ body: (inout FleetServer) -> Value) -> Value {
     world.state.withLock { body(&$0.servers[index]) }
@@ -50,6 +52,7 @@ struct FleetPorts: Sendable {
       if isBefore { return world.crashDaemon(on: index) }
       if fault {
         world.trace("\(index + 1) \(name): fault")
+        world.state.withLock { $0.noteTrouble(on: index) }
         return completion(.failure(Obstacle(.inputOutput, at: name, "EIO: Input/output error")))
       }
       let result = world.state.withLock { effect(&$0) }
@@ -58,6 +61,7 @@ struct FleetPorts: Sendable {
       if isAfter { return world.crashDaemon(on: index) }
       if isLost {
         world.trace("\(index + 1) \(name): the answer is lost")
+        world.state.withLock { $0.noteTrouble(on: index) }
         return completion(.failure(Obstacle(.timedOut, at: name, "no answer in time")))
       }
       completion(result)

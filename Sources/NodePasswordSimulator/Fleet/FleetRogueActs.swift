@@ -10,6 +10,7 @@ extension FleetRogue {
 
   func commit() {
     // Half of the machines would be let in again by the reset itself, so what they ask for is looked at elsewhere.
+    if misdeed.isOfKey { return commitWithKey() }
     switch misdeed {
     case .deleteUnread, .deleteWithoutVersion, .deleteLive, .deleteUnwritten, .actInHoldOff, .actUnsynced,
       .actAfterRestore, .exceedNodeBudget, .exceedClusterBudget, .actOnNewLedger, .leaveFree, .helpImpostor,
@@ -23,6 +24,7 @@ extension FleetRogue {
       say()
     // Nobody reads the journal.
     case .keepSilent: world.run(for: .seconds(240))
+    default: break
     }
   }
 
@@ -76,22 +78,25 @@ extension FleetRogue {
   }
 
   /// Look, write down, delete: as it is done, but for what is left out.
-  private func reset(_ text: String, reading: Bool = true, writing: Bool = true, uid: String? = nil) {
+  func reset(
+    _ text: String, reading: Bool = true, writing: Bool = true, uid: String? = nil,
+    word: String = Remedy.resetSecret.rawValue
+  ) {
     guard let identity = identity(text) else { return }
     if reading { cluster.get(identity.name, Self.done) }
     world.run(for: .milliseconds(100))
-    if writing { begin(text, uid: uid ?? identity.uid) }
+    if writing { begin(text, uid: uid ?? identity.uid, word: word) }
     world.run(for: .milliseconds(100))
     cluster.delete(identity, dryRun: false, Self.done)
     world.run(for: .milliseconds(100))
   }
 
-  private func begin(_ text: String, uid: String) {
+  private func begin(_ text: String, uid: String, word: String) {
     let reading = world.state.withLock { $0.ledger.value }
     let wall = ports.now().wall
     var ledger = reading?.ledger ?? Ledger(madeAt: wall)
     ledger.begin(
-      Ledger.Act(at: wall, server: "server-1", node: node(text), secretUID: uid, word: "reset-secret"),
+      Ledger.Act(at: wall, server: "server-1", node: node(text), secretUID: uid, word: word),
       world.policy.limits)
     store.write(ledger, over: reading?.version, Self.done)
   }

@@ -30,6 +30,8 @@ package struct FleetSetting: Sendable {
   package var hasLedger: Bool
   /// A rule of its own says that servers wait for a person; else that they do is all up to the daemon.
   package var hasServerRule: Bool
+  /// `nil`: the servers have no fleet key.
+  package var key: Key?
 
   static let serverCount = 3
   /// Where workers' addresses lie; impostors' are elsewhere.
@@ -61,6 +63,7 @@ package struct FleetSetting: Sendable {
       within: .seconds([120, 300].randomElement(using: &random) ?? 300))
     hasLedger = random.chance(80)
     hasServerRule = random.chance(50)
+    key = random.chance(30) ? Key(using: &random) : nil
   }
 
   /// A small fleet with nothing out of the ordinary, whose workers may be reset.
@@ -80,6 +83,7 @@ package struct FleetSetting: Sendable {
     setting.wave = Limits.Wave(nodes: 10, share: 40, within: .seconds(300))
     setting.hasLedger = true
     setting.hasServerRule = true
+    setting.key = nil
     return setting
   }
 
@@ -91,7 +95,8 @@ package struct FleetSetting: Sendable {
       "limits:\n  node: { acts: \(node.acts), per: \(node.per.spelled) }\n"
       + "  cluster: { acts: \(cluster.acts), per: \(cluster.per.spelled) }\n"
       + "  wave: { nodes: \(wave.nodes), share: \(wave.share)%, within: \(wave.within.spelled) }\n"
-    let main = head + "mode: \(mode.rawValue)\n" + limits + "alerts: { unit: none }\n"
+    let escrow = key == nil ? "" : "escrow: { store: derived }\n"
+    let main = head + "mode: \(mode.rawValue)\n" + escrow + limits + "alerts: { unit: none }\n"
     return [
       PolicyText(file: "policy.yaml", bytes: Array(main.utf8), isDropIn: false),
       PolicyText(file: "policy.d/reimaged.yaml", bytes: Array((head + rules).utf8), isDropIn: true),
@@ -110,8 +115,9 @@ package struct FleetSetting: Sendable {
     let servers =
       "  - name: control-plane-waits\n    nodes: { roles: [control-plane, etcd] }\n"
       + "    drift: [node-reprovisioned]\n    do: hold\n"
-    return "rules:\n" + (hasServerRule ? servers : "")
-      + "  - name: reimaged\n    drift: [node-reprovisioned]\n" + remedy
+    // Behind a rule for all names it would never be reached.
+    let others = key?.coversAll == true ? "" : "  - name: reimaged\n    drift: [node-reprovisioned]\n" + remedy
+    return "rules:\n" + (hasServerRule ? servers : "") + keyRule + others
   }
 
   private var sourceWords: String {
@@ -132,7 +138,7 @@ package struct FleetSetting: Sendable {
       "\(reimaged.rawValue) from \(source.rawValue)", "notReadyFor \(notReadyFor.spelled)", "\(refusals) refusals",
       "node \(node.acts)/\(node.per.spelled)", "cluster \(cluster.acts)/\(cluster.per.spelled)",
       "wave \(wave.nodes) \(wave.share)% in \(wave.within.spelled)", hasLedger ? nil : "no ledger",
-      hasServerRule ? nil : "no rule for servers",
+      hasServerRule ? nil : "no rule for servers", keyWords,
     ]
     return words.compactMap { $0 }.joined(separator: ", ")
   }

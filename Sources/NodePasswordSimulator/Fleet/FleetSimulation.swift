@@ -41,6 +41,10 @@ package enum FleetSimulation {
     for _ in 0..<count where !world.hasFailed {
       world.run(for: world.state.withLock { $0.random.span(500...300_000) })
       world.suffer(world.state.withLock { FleetAccident.random(using: &$0.random) })
+      guard world.setting.key != nil else { continue }
+      world.run(for: world.state.withLock { $0.random.span(500...100_000) })
+      let accident = world.state.withLock { FleetKeyAccident.allCases.randomElement(using: &$0.random) }
+      if let accident { world.suffer(accident) }
     }
     world.run(for: .seconds(60))
     calm(world)
@@ -142,21 +146,37 @@ struct FleetEnding {
 
   /// By what the policy says, and nobody else asks or has it.
   func isHealable(_ machine: FleetMachine) -> Bool {
-    guard setting.mode == .enforce, setting.reimaged == .reset, machine.labels.isEmpty,
-      setting.version.logsPeers || setting.source == .any, state.node(machine.name) != nil,
+    guard setting.mode == .enforce, machine.labels.isEmpty, state.node(machine.name) != nil,
       state.machines(machine.name).allSatisfy({ $0.serial == machine.serial || $0.phase == .down }),
-      waiting.count <= setting.waveLimit(nodes: state.server.store.count(.nodes))
+      waiting.count <= namesWithoutWave
     else { return false }
     let start = Moment(nanoseconds: state.now.nanoseconds - 900_000_000_000)
     let others = state.truth.refusals(machine.name, since: start, until: state.now).filter {
       $0.address != machine.address
     }
     guard others.isEmpty else { return false }
+    if setting.keyCovers(machine.name) { return isHealableByKey(machine) }
+    guard setting.reimaged == .reset, setting.version.logsPeers || setting.source == .any else { return false }
     switch setting.source {
     case .node: return state.holders(of: machine.address) == [machine.name]
     case .networks: return machine.address.hasPrefix("10.1.")
     case .any: return true
     }
+  }
+
+  /// Once there is a wave it stands until the names are half as many as began it, and whoever goes on asking is one of them.
+  private var namesWithoutWave: Int {
+    let limit = setting.waveLimit(nodes: state.server.store.count(.nodes))
+    return state.truth.hadWave ? limit / 2 : limit
+  }
+
+  /// It presents what the ledger says is its own, and nobody has been faster of late.
+  private func isHealableByKey(_ machine: FleetMachine) -> Bool {
+    guard setting.key?.remedy == .replace,
+      let generation = FleetKeyPretence.generation(of: machine.password, machine.name),
+      state.ledger.value?.ledger.enrolled[machine.name] == generation
+    else { return false }
+    return state.truth.collided[machine.name].map { state.now - $0 > Reconciler.collisionPause + .seconds(60) } ?? true
   }
 
   /// Long enough for the rule, the hold-offs, and as many windows of the budget as there are names, those helped meanwhile too.

@@ -14,6 +14,20 @@ struct FleetTruth {
   struct Freed {
     var at: Moment
     var server: Int
+    /// The process on it that did.
+    var incarnation = 0
+    /// It is to get another Secret at once.
+    var isReplacement = false
+    /// What should have followed at once went wrong.
+    var isTroubled = false
+  }
+
+  /// A node with a generation of its derived password, from one version of the ledger to another.
+  struct Enrolment {
+    var generation: Int
+    var from: Moment
+    /// `nil`: it still is.
+    var to: Moment?
   }
 
   /// An act on another's Secret, written down in the ledger before it is done.
@@ -24,6 +38,9 @@ struct FleetTruth {
     var uid: String?
     var isApproved: Bool
     var isExempt: Bool
+    var word = ""
+
+    var isReplacement: Bool { word == Remedy.replaceSecret.rawValue }
   }
 
   struct Approval {
@@ -69,7 +86,14 @@ struct FleetTruth {
   /// When the API, or a daemon's way to it, was last disturbed.
   var outageAt = Moment(nanoseconds: .min)
   var healed: [NodeName: Int] = [:]
+  var enrolments: [NodeName: [Enrolment]] = [:]
+  /// Strangers who got in while a Secret was replaced, until somebody is told.
+  var lostRaces: [NodeName: Moment] = [:]
+  /// When a daemon last spoke of a collision.
+  var collided: [NodeName: Moment] = [:]
   var lastStatus: StatusReport?
+  /// Some daemon has held everything as one batch.
+  var hadWave = false
   /// Up to which change the world itself has looked.
   var seenRevision: Int64?
 

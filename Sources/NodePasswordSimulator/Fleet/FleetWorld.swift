@@ -24,6 +24,8 @@ package final class FleetWorld: Sendable {
     var isAPIDown = false
     /// The API answers, and nothing can be written; `nil`: it can.
     var readOnlySince: Moment?
+    /// What was written late, when somebody looked, was written before.
+    var readOnlyRevision: Int64?
     /// Nothing goes wrong since then.
     var calmSince: Moment?
     /// Up to which change the watches were told.

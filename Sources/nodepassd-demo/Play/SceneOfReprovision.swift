@@ -27,13 +27,15 @@ struct SceneOfReprovision: DemoScene {
 
       """,
     hasServerJournal: true)
-  let actCount = 4
+  let actCount = 5
 
   /// Who plays, from the second act on.
-  private struct Cast {
+  struct Cast {
     let worker: DemoFleet.Machine
     let neighbour: DemoFleet.Machine
     let edges: [DemoFleet.Machine]
+    /// Whose password follows from the fleet key one day.
+    let site: DemoFleet.Machine
     let lastNight: DatastoreSnapshot
   }
 
@@ -44,19 +46,21 @@ struct SceneOfReprovision: DemoScene {
     try rebuiltAndImpostor(stage, fleet, cast)
     try events(stage, cast)
     try restored(stage, cast)
+    try withFleetKey(stage, fleet, cast)
   }
 
   // MARK: Before
 
   private func settle(_ stage: DemoStage, _ fleet: DemoFleet) throws -> Cast {
     let world = stage.world
-    stage.say("\(world.name) is the server. worker-1, worker-2 and edge-1 to edge-3 join")
+    stage.say("\(world.name) is the server. worker-1, worker-2, site-1 and edge-1 to edge-3 join")
     world.agent.restart()
     let worker = try fleet.add("worker-1", at: "10.20.0.11")
     let neighbour = try fleet.add("worker-2", at: "10.20.0.12")
     let edges = try (1...3).map { try fleet.add("edge-\($0)", at: "10.20.0.2\($0)") }
-    for machine in [worker, neighbour] + edges { machine.agent.restart() }
-    guard stage.waitForJoin() != nil, waitForAll(stage, [worker, neighbour] + edges) else {
+    let site = try fleet.add("site-1", at: "10.20.0.31")
+    for machine in [worker, neighbour, site] + edges { machine.agent.restart() }
+    guard stage.waitForJoin() != nil, waitForAll(stage, [worker, neighbour, site] + edges) else {
       throw DemoFailure("Not every machine has joined")
     }
     guard stage.wait(patience: 20, { stage.record("kind=ledger-made") }) != nil else {
@@ -73,7 +77,7 @@ struct SceneOfReprovision: DemoScene {
       edge.reimage()
     }
     guard waitForAll(stage, edges) else { throw DemoFailure("Not every rebuilt machine has joined") }
-    return Cast(worker: worker, neighbour: neighbour, edges: edges, lastNight: lastNight)
+    return Cast(worker: worker, neighbour: neighbour, edges: edges, site: site, lastNight: lastNight)
   }
 
   private func waitForAll(_ stage: DemoStage, _ machines: [DemoFleet.Machine], patience: Int = 40) -> Bool {
@@ -121,7 +125,7 @@ struct SceneOfReprovision: DemoScene {
       .filter { $0.contains("kind=acted") && $0.contains("remedy=reset-secret") }
   }
 
-  private func tell(_ stage: DemoStage, _ record: String?) {
+  func tell(_ stage: DemoStage, _ record: String?) {
     let wanted = ["kind=", "node=", "drift=", "remedy=", "peer=", "count="]
     stage.say("   " + (record.map { DemoStage.excerpt($0, wanted) } ?? "NO RECORD"))
   }
@@ -207,15 +211,20 @@ struct SceneOfReprovision: DemoScene {
     }
   }
 
-  /// The verb that a person types; it says itself what it has done.
+  /// A person's word for all of them.
   private func approve(_ batch: String, _ stage: DemoStage) throws {
-    stage.say("   nodepassd approve --batch \(batch)")
-    let verb = try DaemonProcess(
-      binary: try DemoWorld.daemonBinary(), arguments: ["approve", "--batch", batch, "--root", stage.world.root])
+    try type(["approve", "--batch", batch], "--root", stage.world.root, on: stage)
+  }
+
+  /// A verb that a person types; it says itself what it has done.
+  /// - Parameter hidden: arguments that are nobody's business in a demonstration.
+  func type(_ shown: [String], _ hidden: String..., on stage: DemoStage) throws {
+    stage.say("   nodepassd \(shown.joined(separator: " "))")
+    let verb = try DaemonProcess(binary: try DemoWorld.daemonBinary(), arguments: shown + hidden)
     let status = verb.waitForEnd(patience: 20)
     guard status == 0 else {
       let words = verb.lines.map(\.text).joined(separator: "; ")
-      throw DemoFailure("`nodepassd approve` ended with status \(status): \(words)")
+      throw DemoFailure("`nodepassd \(shown[0])` ended with status \(status): \(words)")
     }
   }
 }
