@@ -176,7 +176,8 @@ import Testing
       seen.lease = .present("\(version)")
       bench.look(at: seen, for: 10)
     }
-    #expect(!bench.records.contains(.actFailed) && bench.records.contains(.healed))
+    #expect(!bench.records.contains(.actFailed))
+    #expect(!bench.records.contains(.healed), "where it was to come back is not known any more (law L10)")
   }
 
   private static func records(

@@ -30,7 +30,8 @@ import Testing
   ) throws {
     let bench = try bench(version)
     defer { bench.end() }
-    #expect(bench.told.first == "cluster api-connected")
+    // The view is there a moment before it is told of.
+    try bench.waitTold("cluster api-connected")
     bench.forget()
     try bench.standIn.setFault(.refused)
     try bench.waitUnknown("lost") { _ in true }

@@ -1,8 +1,11 @@
 /// The peers of refused joins, shared, so that a second machine under one name is known on every server (design 5).
 extension Ledger {
+  /// A peer that goes on asking is written down anew after half a window only, so one counts for that much longer.
+  private static let sharedWindow = JoinEvidence.window + JoinEvidence.window / 2
+
   /// The addresses that asked for `name` within the window, as any server saw them.
   package func recentPeers(of name: NodeName, at now: WallTime) -> [Peer] {
-    (peers[name] ?? []).filter { now - $0.lastSeen < JoinEvidence.window }
+    (peers[name] ?? []).filter { now - $0.lastSeen < Self.sharedWindow }
   }
 
   /// There is no room for another name's peers.

@@ -86,7 +86,9 @@ extension FleetLaws {
     for (name, generation) in ledger.enrolled where old[name] != generation {
       let isSeen = (state.truth.hashes[name] ?? []).contains { state.generation(ofHash: $0, name) == generation }
       // One that is made anew goes on with those of before.
-      if !isSeen, !state.ledgers.hasEnrolled(name, generation) { found.append("design 7: enrols \(name), which was never seen to match") }
+      if !isSeen, !state.ledgers.hasEnrolled(name, generation) {
+        found.append("design 7: enrols \(name), which was never seen to match")
+      }
     }
     return found.sorted()
   }
