@@ -35,7 +35,7 @@ extension Reconciler {
   mutating func reviewOthers(_ now: Now) {
     guard cluster.distribution != nil, !isStopping else { return }
     let wanted = wantedOthers(now).filter { subjects[.node($0)] == nil }
-    let room = max(0, Self.otherLimit - subjects.count)
+    let room = max(0, Self.otherLimit - subjects.keys.count(where: isOther))
     for name in wanted.prefix(room) {
       var memory = nodeMemories[name] ?? NodeMemory()
       memory.heartbeatAwaitedSince = now.monotonic

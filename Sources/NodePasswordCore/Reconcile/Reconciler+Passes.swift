@@ -204,6 +204,9 @@ extension Reconciler {
 
   // MARK: Decide
 
+  /// Beyond so many subjects not each of them is reported by itself.
+  private static let otherReportLimit = 20
+
   private static let distrusted = Obstacle(
     .conflict, at: "the ledger", "it is older than a restore that was found, and is about to be marked so")
 
@@ -264,6 +267,8 @@ extension Reconciler {
       forgetIfDone(subject, now)
       // A thousand Nodes that are looked at again and again are as they were, mostly.
       if before == plan.decisions + unseen { return }
+      // And where each has news, a report of them all a second is enough: others are being looked at all the time.
+      if subjects.count > Self.otherReportLimit, let reportedAt, now.monotonic - reportedAt < .seconds(1) { return }
     }
     publish(now)
   }

@@ -3,6 +3,7 @@ extension Reconciler {
   /// Publishes where anything but the time has changed.
   mutating func publish(_ now: Now) {
     guard policy != nil else { return }
+    reportedAt = now.monotonic
     var report = makeReport(now)
     let line = statusLine(report)
     if line != lastStatusLine {

@@ -69,6 +69,8 @@ package struct Reconciler: Sendable {
   var lastReport: StatusReport?
   var lastStatusLine = ""
   package var timer: Moment?
+  /// When a report was last made.
+  var reportedAt: Moment?
   var lastPass: UInt64 = 0
   package var counters: [String: Int] = [:]
   var commands: [Command] = []

@@ -33,6 +33,7 @@ struct Bench: ParsableCommand {
         "Cluster (budget: first sync 3 s; 1,000 events a second 10 % of one core)",
         { try ClusterBench(place: place).run() }
       ),
+      ("Refused at once", { try RefusalBench().run() }),
       ("Idle", { try IdleBench(place: place, minutes: idleMinutes).run() }),
     ]
     for (title, stage) in stages where title.lowercased().hasPrefix(only.lowercased()) {
