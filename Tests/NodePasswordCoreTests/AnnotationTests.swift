@@ -35,11 +35,7 @@ import Testing
         if case .observe(pass, .cluster, _, let inquiry) = $0 { inquiry.rehearsesAnnotation } else { false }
       }
       asked += isAsked ? 1 : 0
-      let view = ClusterView(nodeCount: 50, secretCount: 50, syncedSince: Fixture.start, newestVersion: 100)
-      var observation = ClusterObservation(view: .present(view), ledger: .present(ledger))
-      observation.revision = .present(UInt64(bench.now.monotonic.nanoseconds))
-      observation.annotationGuard = isAsked ? kept : .absent
-      bench.send(.observed(pass, .cluster(observation)))
+      bench.answer(pass, ledger, kept: isAsked ? kept : .absent)
     }
 
     mutating func annotate(_ uid: String = Fixture.otherSecret.uid, _ age: Duration = .zero) {

@@ -18,6 +18,15 @@ import Testing
     return bench
   }
 
+  /// The same row of refusals for each of these.
+  static func joins(_ names: [NodeName]) -> [RefusedJoin] {
+    names.map { name in
+      var join = join()
+      join.name = name
+      return join
+    }
+  }
+
   static func join() -> RefusedJoin { Fixture.join(first: -200, last: 400) }
 
   /// As `server`, and a reset of the one name is about to be counted; with what is seen of it.
@@ -214,11 +223,7 @@ import Testing
 
   @Test func manyNamesAtOnceHoldAsOneBatch() throws {
     let names = (0..<5).compactMap { NodeName("edge-\($0 + 20)") }
-    let joins = names.map { name in
-      var join = Self.join()
-      join.name = name
-      return join
-    }
+    let joins = Self.joins(names)
     var bench = try Self.server(joins)
     var seen = Fixture.rebuilt()
     for index in 0..<60 {
@@ -364,11 +369,14 @@ extension Bench {
     answer(pass, reading, nodes: nodes)
   }
 
-  mutating func answer(_ pass: PassID, _ reading: LedgerReading, nodes: Int = 50) {
+  mutating func answer(
+    _ pass: PassID, _ reading: LedgerReading, nodes: Int = 50, kept: Observed<AnnotationGuard> = .absent
+  ) {
     let view = ClusterView(nodeCount: nodes, secretCount: nodes, syncedSince: Fixture.start, newestVersion: 100)
     var seen = ClusterObservation(view: .present(view), ledger: .present(reading))
     // Some machine's lease is always being renewed.
     seen.revision = .present(UInt64(now.monotonic.nanoseconds))
+    seen.annotationGuard = kept
     send(.observed(pass, .cluster(seen)))
   }
 

@@ -42,12 +42,7 @@ import Testing
 
     init(_ count: Int) throws {
       names = try (20..<20 + count).map { try #require(NodeName("edge-\($0)")) }
-      bench = try ReconcilerOtherTests.server(
-        names.map { name in
-          var join = ReconcilerOtherTests.join()
-          join.name = name
-          return join
-        })
+      bench = try ReconcilerOtherTests.server(ReconcilerOtherTests.joins(names))
     }
 
     mutating func look(_ name: NodeName, _ version: Int) throws {

@@ -93,12 +93,7 @@ struct FleetCluster: ApprovalGuard, NodePasswordSecrets, Nodes, AccessReviews {
   }
 
   func rehearse(_ installation: Installation, _ completion: @escaping Completion<AnnotationGuard>) {
-    ports.call("rehearse an annotation", completion) { state in
-      guard let name = installation.effectiveName.value else {
-        return .failure(Obstacle(.notConfigured, at: "the kubelet", "this server has no Node"))
-      }
-      return state.server.rehearseAnnotation(name, at: state.wall)
-    }
+    ports.call("rehearse an annotation", completion) { $0.server.rehearseAnnotation(installation, at: $0.wall) }
   }
 
   func review(_ right: AccessRight, _ completion: @escaping Completion<AccessVerdict>) {

@@ -10,7 +10,12 @@ extension ServerModel {
     admissionRules.append(AdmissionRule(name: AnnotationRehearsal.policy, user: nil, demand: .approver))
   }
 
-  package mutating func rehearseAnnotation(_ node: NodeName, at time: WallTime) -> Result<AnnotationGuard, Obstacle> {
+  package mutating func rehearseAnnotation(
+    _ installation: Installation, at time: WallTime
+  ) -> Result<AnnotationGuard, Obstacle> {
+    guard let node = installation.effectiveName.value else {
+      return .failure(Obstacle(.notConfigured, at: "the kubelet", "this server has no Node"))
+    }
     let credentials = Credentials(certificate: .node(node))
     let headers = ["content-type": "application/merge-patch+json"]
     let body = Array(AnnotationRehearsal.patch.utf8)

@@ -95,12 +95,7 @@ struct SimulatedCluster: ApprovalGuard, NodePasswordSecrets, Nodes, AccessReview
   }
 
   func rehearse(_ installation: Installation, _ completion: @escaping Completion<AnnotationGuard>) {
-    call("rehearse an annotation", completion) { state in
-      guard let name = installation.effectiveName.value else {
-        return .failure(Obstacle(.notConfigured, at: "the kubelet", "this server has no Node"))
-      }
-      return state.server.rehearseAnnotation(name, at: state.time.wall)
-    }
+    call("rehearse an annotation", completion) { $0.server.rehearseAnnotation(installation, at: $0.time.wall) }
   }
 
   func review(_ right: AccessRight, _ completion: @escaping Completion<AccessVerdict>) {
