@@ -221,69 +221,6 @@ import Testing
     #expect(bench.performed.isEmpty)
   }
 
-  @Test func manyNamesAtOnceHoldAsOneBatch() throws {
-    let names = (0..<5).compactMap { NodeName("edge-\($0 + 20)") }
-    let joins = Self.joins(names)
-    var bench = try Self.server(joins)
-    var seen = Fixture.rebuilt()
-    for index in 0..<60 {
-      bench.advance(.seconds(5))
-      bench.send(.timeCame)
-      for (name, join) in zip(names, joins) {
-        guard let pass = bench.pendingLook(.node(name)) else { continue }
-        seen.join = .present(join)
-        seen.secret = .present(
-          SecretFacts(
-            identity: SecretIdentity(name: "\(name).node-password.k3s", uid: "uid-\(name)", resourceVersion: "7"),
-            type: "k3s.cattle.io/node-password", isImmutable: true, hash: .wellFormed))
-        seen.holders = .present([name])
-        bench.send(.observed(pass, .node(seen)))
-      }
-      if index % 2 == 0 { bench.answerCluster(nodes: 10) }
-    }
-    #expect(bench.ledgerActs.isEmpty)
-    let held = bench.commands.compactMap {
-      if case .record(let record) = $0, record.kind == .held { record } else { nil }
-    }
-    #expect(held.contains { $0.fields[.drift] == Drift.datastoreRestored.rawValue })
-    let reports = bench.commands.compactMap { if case .publish(let report) = $0 { report } else { nil } }
-    let batch = try #require(reports.last?.batch)
-    #expect(batch.members.map(\.node) == names.map(\.rawValue))
-    #expect(reports.last?.verdict == .needsPerson)
-  }
-
-  /// Whoever goes on asking is one of many for as long as it does, also when nobody new asks, and this machine is therefore
-  /// not looked at for its refused joins.
-  @Test func whoGoesOnAskingStaysInTheWave() throws {
-    let names = (0..<5).compactMap { NodeName("edge-\($0 + 20)") }
-    let joins = names.map { name in
-      var join = Fixture.join(first: -200, last: 0)
-      join.name = name
-      return join
-    }
-    var bench = try Self.server(joins)
-    var seen = Fixture.rebuilt()
-    for _ in 0..<120 {
-      bench.advance(.seconds(5))
-      bench.send(.timeCame)
-      for (name, join) in zip(names, joins) {
-        guard let pass = bench.pendingLook(.node(name)) else { continue }
-        var join = join
-        join.lastSeen = bench.now.monotonic
-        join.recent = [bench.now.monotonic]
-        seen.join = .present(join)
-        seen.secret = .present(
-          SecretFacts(
-            identity: SecretIdentity(name: "\(name).node-password.k3s", uid: "uid-\(name)", resourceVersion: "7"),
-            type: "k3s.cattle.io/node-password", isImmutable: true, hash: .wellFormed))
-        seen.holders = .present([name])
-        bench.send(.observed(pass, .node(seen)))
-      }
-      bench.answerCluster(nodes: 10)
-    }
-    #expect(bench.ledgerActs.isEmpty)
-  }
-
   /// Law L10: that nobody is refused any more is no heal where the Secret is gone, or has another hash, by then.
   @Test(arguments: [(true, 1 as Int?, true), (true, nil, false), (false, nil, false)])
   func aReplacedSecretHasToBeThere(_ isThere: Bool, _ generation: Int?, _ isHealed: Bool) throws {
@@ -308,40 +245,6 @@ import Testing
     seen.derived = .present(DerivedMatch(generation: generation, tried: isThere ? [1, 2] : []))
     bench.look(at: seen, for: 100, reading)
     #expect(bench.records.contains(.healed) == isHealed)
-  }
-
-  /// A clock that was set back: what another server saw lies in the future then, and is no wave for ever.
-  @Test func sightingsOfTheFutureAreNoWave() throws {
-    var bench = try Self.server([])
-    bench.answerCluster()
-    var reading = Fixture.ledger
-    reading.ledger.sequence = 2
-    for index in 0..<20 {
-      let name = try #require(NodeName("edge-\(index + 20)"))
-      reading.ledger.peers[name] = [Ledger.Peer(address: "10.0.0.9", lastSeen: bench.now.wall + .seconds(3_600))]
-    }
-    bench.advance(.seconds(700))
-    bench.send(.timeCame)
-    let pass = try #require(bench.pendingLook(.cluster))
-    bench.commands = []
-    let view = ClusterView(nodeCount: 5, secretCount: 5, syncedSince: Fixture.start, newestVersion: 100)
-    bench.send(.observed(pass, .cluster(ClusterObservation(view: .present(view), ledger: .present(reading)))))
-    #expect(bench.records.isEmpty)
-  }
-
-  @Test func onlySoManyAreLookedAtAtOnce() throws {
-    let joins = (0..<30).compactMap { NodeName("edge-\($0 + 20)") }.map { name in
-      var join = Self.join()
-      join.name = name
-      return join
-    }
-    let bench = try Self.server(joins)
-    let inFlight = bench.reconciler.subjects.filter {
-      $0.key != .machine && $0.key != .cluster && $0.value.phase.isInFlight
-    }
-    #expect(bench.reconciler.subjects.count > 30)
-    #expect((1...9).contains(inFlight.count), "\(inFlight.count)")
-    #expect(bench.reconciler.timer.map { $0 > bench.now.monotonic } ?? false, "the timer does not go round in a circle")
   }
 }
 
