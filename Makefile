@@ -62,7 +62,7 @@ release: build ## The same build; shows the program that is installed
 	@ls -l $(BIN)/nodepassd
 
 .PHONY: test
-test: build ## Run all tests, with at least 2,000 simulated lives
+test: build ## Run all tests, with 2,000 simulated lives and 5,000 simulated clusters
 	$(SWIFT) test -c release --skip-build
 
 .PHONY: lint

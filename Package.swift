@@ -2,7 +2,7 @@
 import PackageDescription
 
 /// Every target is built the same way: Swift 6 mode (below), and a warning is an error.
-let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .unsafeFlags(["-Osize"])]
 
 /// The executables carry the Swift runtime themselves, so that an installed `nodepassd` needs no Swift on the machine.
 /// Only the link is static; everything else is compiled once and shared with the tests.

@@ -30,6 +30,8 @@ package struct Observer: Sendable {
       } else {
         ClusterObserver(ports: ports, verifier: verifier).observe(name, installation, inquiry) { completion(.node($0)) }
       }
+    case .serverFiles(let files):
+      ServerFileObserver(ports: ports).observe(files, installation) { completion(.serverFiles($0)) }
     case .cluster:
       ClusterObserver(ports: ports, verifier: verifier).observe(installation, inquiry) { completion(.cluster($0)) }
     }

@@ -95,7 +95,7 @@ import Testing
         case .tightenPasswordFile: #expect(state.observation.passwordFile.value?.isExposed == true)
         case .removePasswordFile, .acceptIntoEscrow, .replaceSecret, .resetSecret, .putBackSecret, .sealSecret,
           .putBackDisplaced, .restartAgent,
-          .useNodeID, .probe:
+          .useNodeID, .probe, .serverFile:
           Issue.record("no default rule asks for \(action)")
         }
       }
@@ -169,7 +169,7 @@ import Testing
         observation.passwordFile = .present(facts)
       }
     case .replaceSecret, .resetSecret, .putBackSecret, .sealSecret, .putBackDisplaced, .restartAgent, .useNodeID,
-      .probe:
+      .probe, .serverFile:
       break
     }
   }

@@ -97,6 +97,7 @@ import Testing
       machine.escrow = MachineTableTests.escrows.randomElement(using: &random) ?? .absent
       return .machine(machine)
     case .cluster: return .cluster(cluster(&random))
+    case .serverFiles(let files): return .serverFiles(.nothing(of: files))
     case .node:
       var node = Fixture.node()
       node.secret = NodeTableTests.secrets.randomElement(using: &random) ?? .absent

@@ -139,6 +139,7 @@ package enum Observation: Hashable, Sendable {
   case machine(MachineObservation)
   case node(NodeObservation)
   case cluster(ClusterObservation)
+  case serverFiles(ServerFilesObservation)
 }
 
 /// What a look at a Node is to find out beyond its own objects.

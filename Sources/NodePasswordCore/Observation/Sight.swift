@@ -6,6 +6,7 @@ extension Observation {
     case .machine(let machine): machine.canTell(drift)
     case .node(let node): node.canTell(drift)
     case .cluster(let cluster): cluster.view.obstacle == nil
+    case .serverFiles(let files): files.canTell(drift)
     }
   }
 }

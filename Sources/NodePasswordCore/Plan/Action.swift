@@ -27,6 +27,8 @@ package enum Action: Hashable, Sendable {
   case useNodeID(AgentUnit, dropIns: String)
   /// Ask the server whether it would accept the password in this file.
   case probe(FileIdentity)
+  /// Something about the files below `server/`.
+  case serverFile(ServerFileAction)
 
   package enum Source: String, CaseIterable, Hashable, Sendable {
     case escrow
@@ -142,6 +144,7 @@ package enum Action: Hashable, Sendable {
   package var budget: Budget.Kind? {
     switch self {
     case .restorePasswordFile, .tightenPasswordFile, .removePasswordFile, .removeStrayFile, .probe: .local
+    case .serverFile(let action): action.budget
     case .restartAgent, .useNodeID: .unit
     case .replaceSecret(let replacement): .node(replacement.node)
     case .resetSecret(let reset): .node(reset.node)
@@ -176,6 +179,7 @@ package enum Action: Hashable, Sendable {
   package var isUpkeep: Bool {
     switch self {
     case .acceptIntoEscrow, .probe: true
+    case .serverFile(let action): action.isUpkeep
     default: false
     }
   }
@@ -196,6 +200,7 @@ package enum Action: Hashable, Sendable {
     case .resetSecret: Remedy.resetSecret.rawValue
     case .putBackSecret: "put-back-secret"
     case .sealSecret: Remedy.sealSecret.rawValue
+    case .serverFile(let action): action.word
     }
   }
 }

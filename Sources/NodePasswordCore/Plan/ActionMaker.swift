@@ -13,6 +13,7 @@ package enum ActionMaker {
     case .node(let node):
       return circumstances.other.map { foreign(remedy, node, $0, circumstances) }
         ?? remote(remedy, node, circumstances)
+    case .serverFiles(let files): return ServerFileActions.action(for: remedy, finding, files, circumstances)
     case .cluster: return .impossible("what is found about the whole cluster is held, one node at a time")
     }
   }

@@ -6,6 +6,7 @@ package enum Planner {
     case .node(let node):
       circumstances.other.map { OtherNodePlanner.plan(for: node, $0, circumstances) } ?? plan(for: node, circumstances)
     case .cluster: ClusterPlanner.plan(circumstances)
+    case .serverFiles(let files): plan(for: files, circumstances)
     }
   }
 
@@ -52,6 +53,12 @@ package enum Planner {
       plan.upkeepFrom = now + Safeguard.heartbeatInterval
     }
     return plan
+  }
+
+  private static func plan(for files: ServerFilesObservation, _ circumstances: Circumstances) -> Plan {
+    Plan(
+      upkeep: ServerFileActions.upkeep(files, circumstances),
+      decisions: files.findings(circumstances).map { decide($0, .serverFiles(files), circumstances) })
   }
 
   /// A restored file is 0600 already, and has another identity than the one a second step would name.
@@ -159,7 +166,7 @@ extension Observation {
       node.escrowVerdict = .absent
       node.escrowObstacle = nil
       return .node(node)
-    case .cluster: return self
+    case .cluster, .serverFiles: return self
     }
   }
 }

@@ -52,6 +52,7 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
     case .sync, .notLive, .peers, .role, .wave:
       guard let other = circumstances.other, case .node(let seen) = observation else { return nil }
       return otherObjection(action, seen, other, circumstances, rule)
+    case .holdOff where action.isOfServerFiles: return fileHoldOff(action, circumstances)
     case .collision, .here, .holdOff, .live:
       guard action.touchesSecret, case .node(let node) = observation else { return nil }
       return secretObjection(node, circumstances)
@@ -100,6 +101,14 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
       }
     default: return nil
     }
+  }
+
+  /// The hold-off binds acts on legacy rows and manifests as it binds those on Secrets (law L3).
+  private func fileHoldOff(_ action: Action, _ circumstances: Circumstances) -> Decision.Verdict? {
+    guard case .serverFile(let action) = action, action.isBoundByHoldOff,
+      circumstances.now.monotonic < circumstances.holdOffUntil
+    else { return nil }
+    return .wait(.holdOff, until: circumstances.holdOffUntil, Finding.Wait.holdOff.explanation)
   }
 
   /// What stops an act on a Node that is not this machine's. Only a wave, a role and a second peer are a person's to
@@ -198,7 +207,7 @@ extension Action {
     switch self {
     case .replaceSecret, .resetSecret, .putBackSecret, .sealSecret: true
     case .restorePasswordFile, .putBackDisplaced, .tightenPasswordFile, .removePasswordFile, .removeStrayFile,
-      .acceptIntoEscrow, .restartAgent, .useNodeID, .probe:
+      .acceptIntoEscrow, .restartAgent, .useNodeID, .probe, .serverFile:
       false
     }
   }
@@ -222,6 +231,8 @@ extension Action {
   package var endsReset: Bool {
     if case .putBackSecret = self { true } else { false }
   }
+
+  var isOfServerFiles: Bool { if case .serverFile = self { true } else { false } }
 
   package var restartsAgent: Bool {
     switch self {

@@ -199,7 +199,8 @@ extension Reconciler {
 
   private mutating func distrustLedger(_ now: Now) {
     guard policy?.mode == .enforce, cluster.distribution != nil, isLedgerDistrusted else { return }
-    emit(.distrustLedger)
+    // The look that finds a restore asks for it twice.
+    if !commands.contains(.distrustLedger) { emit(.distrustLedger) }
   }
 
   // MARK: Approvals

@@ -127,6 +127,7 @@ extension Reconciler {
       // What is known of the password decides what may be done about the Secret.
       if isNews, let own = ownNode { wake(own, .relatedSubject, now) }
     case .cluster(let seen): takeIn(seen, now)
+    case .serverFiles(let seen): takeIn(seen, now)
     case .node(let seen) where isOther(subject):
       if let name = subject.nodeName { takeIn(seen, ofOther: name, now) }
     case .node(let seen):
@@ -163,6 +164,7 @@ extension Reconciler {
       wanted = installation.effectiveName.value
     }
     followCluster(installation, now)
+    followServerFiles(installation, now)
     let secret = wanted.flatMap { name in installation.map { $0.distribution.secretName(of: name) } }
     guard secret != watchedSecret else { return }
     watchedSecret = secret
@@ -336,6 +338,7 @@ extension Observation {
       ].compactMap { $0 }
     case .cluster(let cluster):
       [cluster.view.obstacle, cluster.ledger.obstacle].compactMap { $0 }
+    case .serverFiles(let files): files.obstacles
     }
   }
 }

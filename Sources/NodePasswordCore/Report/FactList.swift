@@ -6,6 +6,7 @@ package enum FactList {
     case .node(let node):
       circumstances.other.map { facts(of: node, $0, circumstances) } ?? facts(of: node, circumstances)
     case .cluster(let cluster): facts(of: cluster)
+    case .serverFiles(let files): files.facts(circumstances)
     }
   }
 

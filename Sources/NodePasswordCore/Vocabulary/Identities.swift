@@ -46,12 +46,29 @@ package enum Subject: Hashable, Comparable, Sendable, CustomStringConvertible {
   case node(NodeName)
   /// All Nodes and node-password Secrets beside each other, and the ledger.
   case cluster
+  /// Files below `server/` of this machine's data directory, where it has the server role.
+  case serverFiles(ServerFiles)
+
+  /// What lies under `server/`, by what is looked at together.
+  package enum ServerFiles: String, CaseIterable, Hashable, Sendable {
+    /// `cred/node-passwd`, of K3s 1.19 and before (k3s-facts 2.1).
+    case legacyFile = "legacy-file"
+    /// Tokens, `cred/passwd`, and who may read what lies in `cred` (k3s-facts 3).
+    case credentials
+    /// `manifests` (k3s-facts 4).
+    case manifests
+  }
+
+  package static let legacyFile = Subject.serverFiles(.legacyFile)
+  package static let credentials = Subject.serverFiles(.credentials)
+  package static let manifests = Subject.serverFiles(.manifests)
 
   package var description: String {
     switch self {
     case .machine: "machine"
     case .node(let name): "node/\(name)"
     case .cluster: "cluster"
+    case .serverFiles(let files): files.rawValue
     }
   }
 

@@ -112,6 +112,7 @@ private struct Crowd {
     case .machine: .machine(machine)
     case .cluster: .cluster(cluster)
     case .node(let name): .node(node(name))
+    case .serverFiles(let files): .serverFiles(.nothing(of: files))
     }
   }
 

@@ -14,6 +14,10 @@ struct SceneOfReprovision: DemoScene {
         - name: keep-my-own-password
           drift: [password-file-missing, password-file-empty, password-file-malformed, password-file-changed]
           do: restore-password-file
+        - name: careful-ones-wait
+          nodes: { names: ["careful-*"] }
+          drift: [node-reprovisioned]
+          do: hold
         - name: reimaged-workers-come-back
           nodes: { roles: [worker] }
           drift: [node-reprovisioned]
@@ -27,7 +31,7 @@ struct SceneOfReprovision: DemoScene {
 
       """,
     hasServerJournal: true)
-  let actCount = 5
+  let actCount = 6
 
   /// Who plays, from the second act on.
   struct Cast {
@@ -36,6 +40,8 @@ struct SceneOfReprovision: DemoScene {
     let edges: [DemoFleet.Machine]
     /// Whose password follows from the fleet key one day.
     let site: DemoFleet.Machine
+    /// Whose rule waits for a person.
+    let careful: DemoFleet.Machine
     let lastNight: DatastoreSnapshot
   }
 
@@ -45,6 +51,7 @@ struct SceneOfReprovision: DemoScene {
     let cast = try settle(stage, fleet)
     try rebuiltAndImpostor(stage, fleet, cast)
     try events(stage, cast)
+    try approvedWithKubectl(stage, cast)
     try restored(stage, cast)
     try withFleetKey(stage, fleet, cast)
   }
@@ -53,14 +60,16 @@ struct SceneOfReprovision: DemoScene {
 
   private func settle(_ stage: DemoStage, _ fleet: DemoFleet) throws -> Cast {
     let world = stage.world
-    stage.say("\(world.name) is the server. worker-1, worker-2, site-1 and edge-1 to edge-3 join")
+    stage.say("\(world.name) is the server. worker-1, worker-2, site-1, careful-1 and edge-1 to edge-3 join")
     world.agent.restart()
     let worker = try fleet.add("worker-1", at: "10.20.0.11")
     let neighbour = try fleet.add("worker-2", at: "10.20.0.12")
     let edges = try (1...3).map { try fleet.add("edge-\($0)", at: "10.20.0.2\($0)") }
     let site = try fleet.add("site-1", at: "10.20.0.31")
-    for machine in [worker, neighbour, site] + edges { machine.agent.restart() }
-    guard stage.waitForJoin() != nil, waitForAll(stage, [worker, neighbour, site] + edges) else {
+    let careful = try fleet.add("careful-1", at: "10.20.0.41")
+    let all = [worker, neighbour, site, careful] + edges
+    for machine in all { machine.agent.restart() }
+    guard stage.waitForJoin() != nil, waitForAll(stage, all) else {
       throw DemoFailure("Not every machine has joined")
     }
     guard stage.wait(patience: 20, { stage.record("kind=ledger-made") }) != nil else {
@@ -77,7 +86,8 @@ struct SceneOfReprovision: DemoScene {
       edge.reimage()
     }
     guard waitForAll(stage, edges) else { throw DemoFailure("Not every rebuilt machine has joined") }
-    return Cast(worker: worker, neighbour: neighbour, edges: edges, site: site, lastNight: lastNight)
+    return Cast(
+      worker: worker, neighbour: neighbour, edges: edges, site: site, careful: careful, lastNight: lastNight)
   }
 
   private func waitForAll(_ stage: DemoStage, _ machines: [DemoFleet.Machine], patience: Int = 40) -> Bool {
