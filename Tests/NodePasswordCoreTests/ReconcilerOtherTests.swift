@@ -102,10 +102,14 @@ import Testing
     #expect(bench.records.contains(.collision) && !bench.records.contains(.healed))
   }
 
-  /// Law L8: a crash forgets which name was freed. The name may be looked at again before the ledger has been read.
-  @Test func aCrashAfterAResetIsMadeUpForFromTheLedger() throws {
+  /// Law L8: a crash forgets which name was freed. The name may be looked at again before the ledger has been read, and
+  /// where somebody has damaged that meanwhile, this server's own log tells.
+  @Test(arguments: [true, false]) func aCrashAfterAResetIsMadeUpFor(_ isInLedger: Bool) throws {
     var bench = Bench()
-    bench.start(policy: Fixture.resetting())
+    let own = Act(
+      at: bench.now.wall + (.zero - .seconds(27)), kind: .node(Fixture.otherName), phase: .ended, word: "reset-secret",
+      secretUID: Fixture.otherSecret.uid)
+    bench.start(policy: Fixture.resetting(), acts: isInLedger ? [] : [own])
     bench.send(.markLoaded(.absent))
     let pass = try #require(bench.look(.machine))
     var machine = Fixture.machine(server: true)
@@ -118,11 +122,14 @@ import Testing
     bench.send(.observed(try #require(bench.pendingLook(.node(Fixture.otherName))), .node(seen)))
     var reading = Fixture.ledger
     reading.ledger.sequence = 7
-    reading.ledger.acts = [
-      Ledger.Act(
-        at: bench.now.wall + (.zero - .seconds(30)), server: "edge-1", node: Fixture.otherName,
-        secretUID: Fixture.otherSecret.uid, word: "reset-secret")
-    ]
+    reading.ledger.acts =
+      !isInLedger
+      ? []
+      : [
+        Ledger.Act(
+          at: bench.now.wall + (.zero - .seconds(30)), server: "edge-1", node: Fixture.otherName,
+          secretUID: Fixture.otherSecret.uid, word: "reset-secret")
+      ]
     bench.answer(try #require(bench.pendingLook(.cluster)), reading)
     for _ in 0..<30 where bench.performed.isEmpty {
       bench.advance(.seconds(5))

@@ -13,9 +13,9 @@ struct Bench {
     now = Now(monotonic: now.monotonic + duration, wall: now.wall + duration)
   }
 
-  mutating func start(policy: Policy = Policy()) {
+  mutating func start(policy: Policy = Policy(), acts: [Act] = []) {
     send(.started)
-    send(.actsLoaded(.present([])))
+    send(.actsLoaded(.present(acts)))
     send(.policyRead(.accepted(policy, origin: "test")))
   }
 

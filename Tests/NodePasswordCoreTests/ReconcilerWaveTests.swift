@@ -92,7 +92,7 @@ import Testing
     }
     let bench = try ReconcilerOtherTests.server(joins)
     let inFlight = bench.reconciler.subjects.filter {
-      $0.key != .machine && $0.key != .cluster && $0.value.phase.isInFlight
+      $0.key.nodeName != nil && $0.value.phase.isInFlight
     }
     #expect(bench.reconciler.subjects.count > 30)
     #expect((1...9).contains(inFlight.count), "\(inFlight.count)")

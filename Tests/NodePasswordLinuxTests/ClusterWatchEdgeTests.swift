@@ -122,6 +122,27 @@ import Testing
     #expect(bench.told == ["cluster secret-changed", "node/edge-9 secret-changed"])
   }
 
+  /// A person's word is looked at when it comes (design 6); other annotations are nobody's business.
+  @Test(arguments: [ServerVersion.v1_34_2, .v1_33_5]) func anApprovalWakesItsNode(_ version: ServerVersion) throws {
+    let bench = try bench(version)
+    defer { bench.end() }
+    bench.forget()
+    func annotate(_ node: String, _ name: String, _ value: String) {
+      let patch = "{\"metadata\":{\"annotations\":{\"\(name)\":\(value)}}}"
+      let request = APIRequest(
+        "PATCH", "/api/v1/nodes/\(node)", headers: ["content-type": "application/merge-patch+json"],
+        body: Array(patch.utf8))
+      #expect(bench.standIn.withModel { $0.handle(request, at: ClusterWatchTests.time) }.status == 200)
+    }
+    annotate("edge-1", "example.org/colour", "\"blue\"")
+    annotate("edge-2", ApprovalNote.annotation, "\"uid@2026-01-01T00:00:00Z\"")
+    try bench.waitTold("node/edge-2 secret-changed")
+    #expect(!bench.told.contains("node/edge-1 secret-changed"))
+    bench.forget()
+    annotate("edge-2", ApprovalNote.annotation, "null")
+    try bench.waitTold("node/edge-2 secret-changed")
+  }
+
   @Test func manyChangesAreToldTogether() throws {
     let bench = try bench(.v1_33_5) { $0.coalescing = .seconds(3_600) }
     defer { bench.end() }

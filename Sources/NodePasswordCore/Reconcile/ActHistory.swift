@@ -59,6 +59,13 @@ package struct ActHistory: Hashable, Sendable {
     return now - begun.at < Self.intentLife + holdOff
   }
 
+  /// What was last begun or done about each Node's Secret.
+  var lastOfNodes: [NodeName: Act] {
+    var last: [NodeName: Act] = [:]
+    for act in acts { if case .node(let name) = act.kind { last[name] = act } }
+    return last
+  }
+
   /// When an act of this kind was last known to be done.
   package func lastDone(_ kind: Budget.Kind, _ word: String) -> WallTime? {
     acts.last { $0.kind == kind && $0.phase == .ended && $0.word == word }?.at

@@ -12,12 +12,15 @@ package struct Act: Hashable, Sendable {
   package var phase: Phase
   /// The action's word, for people.
   package var word: String
+  /// Of the Secret that it deletes or changes; `nil`: none, or it was not written down.
+  package var secretUID: String?
 
-  package init(at: WallTime, kind: Budget.Kind, phase: Phase, word: String) {
+  package init(at: WallTime, kind: Budget.Kind, phase: Phase, word: String, secretUID: String? = nil) {
     self.at = at
     self.kind = kind
     self.phase = phase
     self.word = word
+    self.secretUID = secretUID
   }
 }
 

@@ -7,7 +7,7 @@ extension Reconciler {
     }
     let action = progress.action
     if let kind = action.budget {
-      let act = Act(at: now.wall, kind: kind, phase: .begun, word: action.word)
+      let act = Act(at: now.wall, kind: kind, phase: .begun, word: action.word, secretUID: action.secretUID)
       state.phase = .counting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
       subjects[subject] = state
       emit(.count(pass, step: progress.step, act, ledgerAct(action, subject, now), policy?.limits ?? Limits()))
@@ -123,7 +123,9 @@ extension Reconciler {
   ) {
     guard let kind = Self.counted(action, outcome), case .node = kind else { return }
     if case .failed = outcome { return }
-    let act = Act(at: now.wall, kind: kind, phase: .ended, word: outcome == .done ? action.word : "nothing-changed")
+    let act = Act(
+      at: now.wall, kind: kind, phase: .ended, word: outcome == .done ? action.word : "nothing-changed",
+      secretUID: action.secretUID)
     history.note(act)
     var entry = ledgerAct(action, subject, now)
     entry?.phase = .ended

@@ -21,24 +21,32 @@ extension Reconciler {
     }
   }
 
-  /// A crash forgets what was under watch; the ledger does not.
+  /// A crash forgets what was under watch. The ledger does not, and where that was made anew meanwhile, this machine's own
+  /// log does not.
   mutating func noteOwnResets(in ledger: Ledger, _ now: Now) {
-    guard let policy, let machine else { return }
+    guard let machine else { return }
     let server = Installation.serverName(machine.installation.value)
     var last: [NodeName: Ledger.Act] = [:]
     for act in ledger.acts where act.server == server { last[act.node] = act }
-    for (name, act) in last {
-      let age = now.wall - min(act.at, now.wall)
-      guard act.word == Remedy.resetSecret.rawValue, let uid = act.secretUID,
-        age < policy.timing.watchHeal + .seconds(60),
-        !cluster.watchedResets.contains(uid)
-      else { continue }
-      cluster.watchedResets.insert(uid)
-      // The name may be looked at already: its joins are read before the ledger is.
-      var reset = ResetWatch(at: now.monotonic + (.zero - age), oldUID: uid, addresses: [])
-      reset.isTakenUp = true
-      nodeMemories[name, default: NodeMemory()].reset = reset
+    let own = history.lastOfNodes
+    for (name, act) in last where own[name].map({ $0.at <= act.at }) ?? true {
+      takeUp(name, act.word, act.secretUID, at: act.at, now)
     }
+    for (name, act) in own where last[name].map({ $0.at < act.at }) ?? true {
+      takeUp(name, act.word, act.secretUID, at: act.at, now)
+    }
+  }
+
+  private mutating func takeUp(_ name: NodeName, _ word: String, _ uid: String?, at: WallTime, _ now: Now) {
+    guard let policy else { return }
+    let age = now.wall - min(at, now.wall)
+    guard word == Remedy.resetSecret.rawValue, let uid, age < policy.timing.watchHeal + .seconds(60),
+      cluster.watchedResets.insert(uid).inserted
+    else { return }
+    // The name may be looked at already: its joins are read before the ledger is.
+    var reset = ResetWatch(at: now.monotonic + (.zero - age), oldUID: uid, addresses: [])
+    reset.isTakenUp = true
+    nodeMemories[name, default: NodeMemory()].reset = reset
   }
 
   /// Holds one look at a name that was freed against what was waited for.

@@ -124,7 +124,7 @@ package struct ClusterObject: Hashable, Sendable {
   /// Enough to tell that something is another one than before, and no proof against somebody who looks for two alike.
   struct Mark: Hashable, Sendable {
     var uid: UInt64
-    /// 0 for a Node, whose version moves with each of its heartbeats.
+    /// Of a Node, whose version moves with each of its heartbeats, what was made of its approval annotation; 0: it has none.
     var version: UInt64
     var isBeingDeleted: Bool
   }
@@ -133,10 +133,10 @@ package struct ClusterObject: Hashable, Sendable {
   let mark: Mark
 
   /// - Returns: `nil` where this is no name that a Node can have.
-  package init?(node name: String, uid: String, isBeingDeleted: Bool) {
+  package init?(node name: String, uid: String, isBeingDeleted: Bool, approval: ContentDigest? = nil) {
     guard let name = NodeName(name) else { return nil }
     self.name = name
-    mark = Mark(uid: FNV1a.digest(uid.utf8), version: 0, isBeingDeleted: isBeingDeleted)
+    mark = Mark(uid: FNV1a.digest(uid.utf8), version: approval?.value ?? 0, isBeingDeleted: isBeingDeleted)
   }
 
   /// - Returns: `nil` where this is no node-password Secret of that distribution.

@@ -6,7 +6,8 @@ package protocol ClusterWatch: Sendable {
   /// after a 410. Calls `wake`, on any thread, after a change that `view` would show, when both have synced, and when one is
   /// lost. Only the newest call is in force.
   ///
-  /// The subject that is woken is `cluster`; the Node of a name too where its Node or Secret has changed.
+  /// The subject that is woken is `cluster`; the Node of a name too where its Node or Secret has changed. Of a Node's metadata
+  /// only its being there counts, and its approval annotation.
   func start(_ distribution: Distribution, wake: @escaping @Sendable (Subject, WakeCause) -> Void)
   func stop()
 

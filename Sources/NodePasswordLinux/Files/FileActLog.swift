@@ -108,7 +108,7 @@ package final class FileActLog: ActLog {
   }
 }
 
-/// The lines of an act log: `<wall nanoseconds> <phase> <kind> <name or -> <word> <checksum>`.
+/// The lines of an act log: `<wall nanoseconds> <phase> <kind> <name or -> <word> [<uid of the Secret>] <checksum>`.
 package enum ActLines {
   package static func encode(_ acts: [Act]) -> [UInt8] {
     acts.flatMap { act -> [UInt8] in
@@ -119,7 +119,8 @@ package enum ActLines {
         case .node(let node): ("node", node.rawValue)
         case .secret(let secret): ("secret", secret)
         }
-      let text = "\(act.at.nanoseconds) \(act.phase.rawValue) \(kind) \(name) \(act.word)"
+      var text = "\(act.at.nanoseconds) \(act.phase.rawValue) \(kind) \(name) \(act.word)"
+      if let uid = act.secretUID, !uid.isEmpty, uid.utf8.allSatisfy(Ledger.isPlain) { text += " \(uid)" }
       return Array("\(text) \(checksum(text.utf8))\n".utf8)
     }
   }
@@ -159,8 +160,8 @@ package enum ActLines {
   private static func act(_ line: ArraySlice<UInt8>) -> Act? {
     guard let text = String(validating: line, as: UTF8.self) else { return nil }
     let words = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard words.count == 6, let time = Int64(words[0]), let phase = Act.Phase(rawValue: words[1]),
-      checksum(words.dropLast().joined(separator: " ").utf8) == words[5]
+    guard 6...7 ~= words.count, let time = Int64(words[0]), let phase = Act.Phase(rawValue: words[1]),
+      checksum(words.dropLast().joined(separator: " ").utf8) == words.last
     else { return nil }
     let kind: Budget.Kind
     switch words[2] {
@@ -172,7 +173,9 @@ package enum ActLines {
     case "secret": kind = .secret(words[3])
     default: return nil
     }
-    return Act(at: WallTime(nanoseconds: time), kind: kind, phase: phase, word: words[4])
+    return Act(
+      at: WallTime(nanoseconds: time), kind: kind, phase: phase, word: words[4],
+      secretUID: words.count == 7 ? words[5] : nil)
   }
 
   /// FNV-1a, 32 bits: tells a torn line, not a forger, who would have to be root anyway.

@@ -79,7 +79,8 @@ final class KubernetesClusterWatch: ClusterWatch {
     switch kind {
     case .node:
       MetadataWatch.Collection(path: "/api/v1/nodes") { metadata in
-        ClusterObject(node: metadata.name, uid: metadata.uid, isBeingDeleted: metadata.isBeingDeleted)
+        ClusterObject(
+          node: metadata.name, uid: metadata.uid, isBeingDeleted: metadata.isBeingDeleted, approval: metadata.approval)
       }
     case .secret:
       MetadataWatch.Collection(path: KubernetesSecrets.collection) { metadata in

@@ -1,7 +1,10 @@
+import NodePasswordCore
+
 /// What counts of an object's metadata, or of a list's.
 package struct Metadata {
   /// On the bookmark that ends the first part of a streaming list (observed-k3s 12).
   private static let endMark: StaticString = "k8s.io/initial-events-end"
+  private static let approvalMark: StaticString = "nodepassd.io/approve"
 
   package var name = ""
   package var uid = ""
@@ -10,6 +13,8 @@ package struct Metadata {
   /// Of a list: where its next page begins.
   package var continuation = ""
   package var endsInitialEvents = false
+  /// Of a Node: its approval annotation, to be told from another; `nil`: it has none (design 6).
+  package var approval: ContentDigest?
 
   /// Every object that is stored has all three.
   var isComplete: Bool { !name.isEmpty && !uid.isEmpty && !resourceVersion.isEmpty }
@@ -27,8 +32,13 @@ package struct Metadata {
       case "deletionTimestamp": found.isBeingDeleted = !(try scanner.text().isEmpty)
       case "annotations":
         try scanner.object { (scanner, key) throws(JSONScanner.Defect) in
-          guard Self.endMark ~= key else { return try scanner.skip() }
-          found.endsInitialEvents = try scanner.text() == "true"
+          if Self.endMark ~= key {
+            found.endsInitialEvents = try scanner.text() == "true"
+          } else if Self.approvalMark ~= key {
+            found.approval = ContentDigest(FNV1a.digest(try scanner.text().utf8))
+          } else {
+            try scanner.skip()
+          }
         }
       default: try scanner.skip()
       }

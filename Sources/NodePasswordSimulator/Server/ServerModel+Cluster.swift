@@ -44,7 +44,11 @@ extension ServerModel {
       resourceVersion: metadata["resourceVersion"]?.text ?? "")
     let isBeingDeleted = metadata["deletionTimestamp"] != nil
     switch object["kind"]?.text {
-    case "Node": return ClusterObject(node: identity.name, uid: identity.uid, isBeingDeleted: isBeingDeleted)
+    case "Node":
+      let note = metadata.at("annotations", ApprovalNote.annotation)?.text
+      return ClusterObject(
+        node: identity.name, uid: identity.uid, isBeingDeleted: isBeingDeleted,
+        approval: note.map { ContentDigest(FNV1a.digest($0.utf8)) })
     case "Secret" where metadata["namespace"]?.text == Distribution.secretNamespace:
       return ClusterObject(secret: identity, isBeingDeleted: isBeingDeleted, of: distribution)
     default: return nil

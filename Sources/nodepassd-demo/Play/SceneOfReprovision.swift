@@ -26,7 +26,7 @@ struct SceneOfReprovision: DemoScene {
       limits:
         node: { acts: 1, per: 20s }
         cluster: { acts: 2, per: 20s }
-        wave: { nodes: 10, share: 30%, within: 1m }
+        wave: { nodes: 10, share: 30%, within: 20s }
       timing: { holdOff: 10s, watchHeal: 20s }
 
       """,
