@@ -62,7 +62,7 @@ release: build ## The same build; shows the program that is installed
 	@ls -l $(BIN)/nodepassd
 
 .PHONY: test
-test: build ## Run all tests, with 2,000 simulated lives and 5,000 simulated clusters
+test: build ## Run all tests, with 2,000 simulated lives and 1,000 simulated clusters
 	$(SWIFT) test -c release --skip-build
 
 .PHONY: lint
@@ -79,7 +79,7 @@ rbac-files: build ## Write config/kubernetes anew from the program that prints i
 	  $(BIN)/nodepassd install-rbac --print --only $$part >config/kubernetes/$$part.yaml; done
 
 .PHONY: demo
-demo: build ## Watch a node lose its password in many ways and come back (SCENE=losses, credential; reprovision is no part of all)
+demo: build ## Watch a node lose its password in many ways and come back (SCENE=losses, credential; reprovision and legacy are no part of all)
 	$(BIN)/nodepassd-demo demo --scene $(SCENE)
 
 .PHONY: sim

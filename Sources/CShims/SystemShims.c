@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <link.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/timerfd.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +22,13 @@ int nodepassd_set_boottime_timer(int timer, int64_t nanoseconds) {
       .it_value = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000},
   };
   return timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+int nodepassd_clock_is_synchronised(void) {
+  struct timex clock = {.modes = 0};
+  int state = adjtimex(&clock);
+  if (state < 0) return -1;
+  return state != TIME_ERROR && !(clock.status & STA_UNSYNC);
 }
 
 static int drop_clean_pages(struct dl_phdr_info *object, size_t size, void *page_size) {
@@ -40,3 +49,5 @@ void nodepassd_drop_clean_pages(void) {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   (void)dl_iterate_phdr(drop_clean_pages, &page);
 }
+
+void nodepassd_trim_memory(void) { (void)malloc_trim(0); }

@@ -71,7 +71,12 @@ package final class Daemon: Sendable {
     case .setTimer(let moment): setTimer(moment)
     case .tell(let state): ports.services.tell(state)
     case .watchFiles(let installation): ports.changes.watch(installation) { self.wake($0, $1) }
-    case .sweepLeftovers(let installation): ports.passwordFiles.sweepLeftovers(of: installation)
+    case .sweepLeftovers(let installation):
+      ports.passwordFiles.sweepLeftovers(of: installation)
+      if installation.hasServerRole {
+        ports.legacyPasswords.sweepLeftovers(of: installation)
+        ports.manifests.sweepLeftovers(of: installation)
+      }
     case .watchSecret(let name): watchSecret(name)
     case .exit(let status): ports.exit(status)
     }

@@ -48,7 +48,9 @@ package struct Executor: Sendable {
     case .resetSecret(let reset): SecretResetter(ports: ports, permit: permit).reset(reset, completion)
     case .putBackSecret(let putBack): SecretResetter(ports: ports, permit: permit).putBack(putBack, completion)
     case .sealSecret(let identity): seal(identity, completion)
-    case .serverFile(let action): ServerFileExecutor(ports: ports, tell: tell).perform(action, installation, completion)
+    case .serverFile(let action):
+      ServerFileExecutor(ports: ports, keeper: keeper, permit: permit, tell: tell)
+        .perform(action, installation, completion)
     }
   }
 

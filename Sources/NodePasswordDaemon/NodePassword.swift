@@ -16,6 +16,9 @@ package struct NodePassword: Sendable {
 
   package var count: Int { secret.count }
 
+  /// The same bytes, for what writes them down.
+  package var bytes: SecretBytes { secret }
+
   /// Looks at every byte whatever the first difference, so that the time taken tells nothing about where it is.
   package func isEqual(to other: NodePassword) -> Bool { secret.isEqual(to: other.secret) }
 }

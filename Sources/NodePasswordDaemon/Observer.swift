@@ -31,7 +31,7 @@ package struct Observer: Sendable {
         ClusterObserver(ports: ports, verifier: verifier).observe(name, installation, inquiry) { completion(.node($0)) }
       }
     case .serverFiles(let files):
-      ServerFileObserver(ports: ports).observe(files, installation) { completion(.serverFiles($0)) }
+      ServerFileObserver(ports: ports, keeper: keeper).observe(files, installation) { completion(.serverFiles($0)) }
     case .cluster:
       ClusterObserver(ports: ports, verifier: verifier).observe(installation, inquiry) { completion(.cluster($0)) }
     }
@@ -168,7 +168,7 @@ package struct Observer: Sendable {
       })
   }
 
-  private static func shape(of reading: PasswordFileReading, _ comparison: Comparison) -> PasswordFileFacts.Shape {
+  static func shape(of reading: PasswordFileReading, _ comparison: Comparison) -> PasswordFileFacts.Shape {
     switch reading.contents {
     case .password: .wellFormed(comparison)
     case .empty: .empty
@@ -177,7 +177,7 @@ package struct Observer: Sendable {
     }
   }
 
-  private static func comparison(
+  static func comparison(
     of reading: PasswordFileReading, with escrow: Observed<EscrowKeeper.Holding>, isUsable: Bool
   ) -> Comparison {
     guard isUsable, let password = reading.password, let holding = escrow.value else { return .nothingToCompare }
@@ -226,6 +226,19 @@ package struct Observer: Sendable {
     let reading = local.file.value
     let comparison =
       reading.map { Self.comparison(of: $0, with: local.escrow, isUsable: isUsable) } ?? .nothingToCompare
+    if remote.node.value?.keepsPasswordsInFile == true {
+      let accepted = isUsable ? local.escrow.value?.document.acceptedPassword : nil
+      LegacyVerdict.judge(
+        by: ports.legacyPasswords, installation, remote.node.value, file: reading?.password, escrow: accepted
+      ) { file, escrow in
+        completion(
+          NodeObservation(
+            secret: remote.secret.map(\.facts), node: remote.node, lease: remote.lease,
+            file: local.file.map(\.identity), fileComparison: comparison, fileVerdict: file, escrowVerdict: escrow,
+            escrowObstacle: local.escrow.obstacle))
+      }
+      return
+    }
     verdict(reading?.password, reading.map { .file($0.identity) }, remote.secret) { fileVerdict in
       let finish: @Sendable (Observed<Verdict>) -> Void = { escrowVerdict in
         completion(

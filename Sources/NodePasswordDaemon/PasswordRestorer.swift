@@ -30,7 +30,7 @@ struct PasswordRestorer: Sendable {
 
   /// A password that might have been the accepted one is never lost by healing (design 7): what the restore displaces is
   /// a candidate first. `nil`: go on.
-  private func keepDisplaced(
+  func keepDisplaced(
     _ expectation: Action.FileExpectation, _ document: EscrowDocument?,
     _ completion: @escaping @Sendable (Outcome?) -> Void
   ) {
@@ -86,7 +86,11 @@ struct PasswordRestorer: Sendable {
   }
 
   /// The escrow that what is displaced is kept in; a new one where there is none of this machine's.
-  private func documentForDisplaced(_ completion: @escaping @Sendable (Result<EscrowDocument?, Obstacle>) -> Void) {
+  ///
+  /// - Parameter besideAccepted: also where it holds an accepted password.
+  func documentForDisplaced(
+    besideAccepted: Bool = false, _ completion: @escaping @Sendable (Result<EscrowDocument?, Obstacle>) -> Void
+  ) {
     keeper.load { escrow in
       switch escrow {
       case .unknown(let obstacle) where obstacle.kind != .foreign: completion(.failure(obstacle))
@@ -98,7 +102,7 @@ struct PasswordRestorer: Sendable {
       case .present(let holding):
         let owner = holding.document.facts(for: installation).owner
         switch owner {
-        case .thisMachine where holding.document.acceptedPassword != nil:
+        case .thisMachine where holding.document.acceptedPassword != nil && !besideAccepted:
           completion(.failure(Obstacle(.conflict, at: "escrow", "the escrow holds an accepted password by now")))
         case .thisMachine: completion(.success(holding.document))
         case .anotherMachine, .anotherNode: completion(.success(nil))

@@ -10,6 +10,15 @@ package final class SecretBytes: Sendable {
     memory.copyBytes(from: bytes)
   }
 
+  /// Made in place, so that no copy is left to wipe.
+  ///
+  /// - Parameter fill: writes all `count` bytes; those it does not write are zero.
+  package init(count: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+    memory = .allocate(byteCount: count, alignment: 1)
+    memory.initializeMemory(as: UInt8.self, repeating: 0)
+    fill(memory)
+  }
+
   deinit {
     if let start = memory.baseAddress { nodepassd_wipe(start, memory.count) }
     memory.deallocate()

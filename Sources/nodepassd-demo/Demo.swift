@@ -8,7 +8,8 @@ struct Demo: ParsableCommand {
       On the stand-in server, with the real daemon, and budgets of short windows. All of it takes about two minutes, \
       of which 90 s are the hold-off that a Secret needs; `credential` alone takes 20 s. `reprovision` is no part of `all`: \
       other machines than the server are rebuilt, which takes three minutes, since a Node counts as dead only after 40 s \
-      of silence; its policy has short windows. Exit status 1 where anything was not as it should be.
+      of silence; its policy has short windows. `legacy` is no part of it either: a K3s 1.18, which keeps passwords in a file, and its \
+      upgrade, in half a minute. Exit status 1 where anything was not as it should be.
       """)
 
   @Option(help: "What to play.")

@@ -30,6 +30,8 @@ final class DemoWorld {
     var environment: [String] = []
     /// The server has a unit, whose lines stand in a journal below the root.
     var hasServerJournal = false
+    /// `nil`: the stand-in's own. One up to 1.19 keeps node passwords in a file below the root.
+    var version: ServerVersion?
   }
 
   init(_ setting: Setting = Setting()) throws {
@@ -60,11 +62,16 @@ final class DemoWorld {
 
   /// A server whose unit is read takes the address that an agent says it asks from: on loopback all would have one.
   private static func startServer(_ root: String, _ setting: Setting) throws -> StandIn {
-    guard setting.hasServerJournal else { return try StandIn.start() }
-    let journal = try DemoJournal(root: root)
-    var configuration = StandIn.Configuration { journal.write($0) }
-    configuration.takesPeerFromHeader = true
-    return try StandIn.start(configuration)
+    var configuration = StandIn.Configuration()
+    if setting.hasServerJournal {
+      let journal = try DemoJournal(root: root)
+      configuration.journal = { journal.write($0) }
+      configuration.takesPeerFromHeader = true
+    }
+    if let version = setting.version { configuration.server.version = version }
+    let standIn = try StandIn.start(configuration)
+    standIn.withModel { $0.rowFile = DemoRows(root: root).file }
+    return standIn
   }
 
   private static func start(_ verb: String, _ root: String, _ setting: Setting) throws -> DaemonProcess {

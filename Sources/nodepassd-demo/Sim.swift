@@ -24,6 +24,9 @@ struct Sim: ParsableCommand {
   @Flag(help: "The life of a cluster: three servers, their daemons, and up to 50 nodes.")
   var fleet = false
 
+  @Flag(help: "The life of a server that keeps node passwords in a file (K3s 1.19 and before).")
+  var old = false
+
   func run() throws {
     if fleet { return try runFleets() }
     var failures = 0
@@ -32,6 +35,7 @@ struct Sim: ParsableCommand {
       var options = SimulationOptions(seed: seed)
       options.keepsTrace = trace
       options.keepsGoing = keepGoing
+      if old { options.setting.growOld() }
       let result = Simulation.run(options)
       if trace { DemoOutput.write(result.trace.joined(separator: "\n") + "\n") }
       if count == 1 || !result.violations.isEmpty {

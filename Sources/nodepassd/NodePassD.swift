@@ -17,13 +17,13 @@ struct NodePassD: ParsableCommand {
       Watches the node password and its Secret, finds drift between them, heals it as far as \
       /etc/nodepassd/policy.yaml allows, and tells the journal.
 
-      Exit status of status and explain: 0 in sync, 1 being handled, 2 needs a person, 3 unknown. \
+      Exit status of status, explain and doctor: 0 in sync, 1 being handled, 2 needs a person, 3 unknown. \
       Everywhere: 64 usage, 77 not permitted, 78 broken policy.
       """,
     version: BuildVersion.text,
     subcommands: [
-      Run.self, Status.self, Explain.self, Check.self, Approve.self, Probe.self, Escrow.self, Derive.self, Reload.self,
-      Restore.self,
+      Run.self, Status.self, Explain.self, Check.self, Approve.self, Probe.self, Escrow.self, Derive.self,
+      Manifests.self, Doctor.self, Reload.self, Restore.self,
       InstallRBAC.self, GenerateUnits.self,
     ])
 }

@@ -55,6 +55,10 @@ struct Wiring {
       units: SystemdUnits(paths: paths),
       alerts: SystemdAlerts(paths: paths, entropy: entropy), credential: CredentialDirectory(),
       agentConfiguration: NodeIDDropIn(paths: paths, entropy: entropy), supervisor: SupervisorClient(paths: paths),
+      serverCredentials: LinuxServerCredentials(paths: paths),
+      legacyPasswords: LinuxLegacyPasswords(paths: paths, entropy: entropy),
+      manifests: LinuxManifests(paths: paths, entropy: entropy),
+      manifestBaseline: FileManifestBaseline(paths: paths, entropy: entropy),
       exit: exit)
   }
 

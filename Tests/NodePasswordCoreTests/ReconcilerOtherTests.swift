@@ -66,6 +66,21 @@ import Testing
     #expect(!bench.events.contains { $0.note.contains(Fixture.otherSecret.uid) }, "an approval is bound to it")
   }
 
+  /// Somebody deletes the Secret of whoever has just come back: the old hash is not that machine's any more.
+  @Test func whatWasRegisteredAnewIsNotReplacedByTheOldHash() throws {
+    var (bench, seen) = try Self.begun()
+    let (pass, step, _) = try #require(bench.ledgerActs.last)
+    bench.send(.counted(pass, step: step, .counted))
+    bench.send(.performed(pass, step: step, .done))
+    seen.join = .absent
+    seen.secret = .present(Self.registeredAnew)
+    bench.look(at: seen, for: 10)
+    bench.commands = []
+    seen.secret = .absent
+    bench.look(at: seen, for: 200)
+    #expect(!bench.performed.contains { $0.2.word == "put-back-secret" })
+  }
+
   /// Another server was faster: what was refused before, and the silence of before, say nothing about who has registered.
   @Test func whoWasLetInElsewhereIsLeftAlone() throws {
     var bench = try Self.server([Self.join()])

@@ -8,7 +8,7 @@ import Testing
   private static let url = "https://s:6443"
 
   /// The token as text, to compare with.
-  private static func text(_ credential: JoinToken.Credential?) -> String? {
+  private static func text(_ credential: NodeToken.Credential?) -> String? {
     switch credential {
     case .password(let secret), .bootstrap(let secret): secret.withBytes { String(decoding: $0, as: UTF8.self) }
     case nil: nil
@@ -150,38 +150,6 @@ import Testing
     guard case .authority(Array("pem".utf8)) = try machine.configuration().get().trust else { throw TooLate() }
     try machine.writeAuthority("")
     #expect(try machine.configuration().obstacleKind == .malformed, "K3s writes in place")
-  }
-
-  // MARK: Tokens
-
-  @Test(
-    arguments: [
-      ("secret", nil, "secret", false), ("se:cr::et", nil, "se:cr::et", false),
-      ("abcdef.0123456789abcdef", nil, "abcdef.0123456789abcdef", true),
-      ("abcdef.0123456789ABCDEF", nil, "abcdef.0123456789ABCDEF", false),
-      ("abcdef.0123456789abcde", nil, "abcdef.0123456789abcde", false),
-      ("K10HASH::node:secret", "HASH", "secret", false),
-      ("K10HASH::server:se:cr::et", "HASH", "se:cr::et", false),
-      ("K10HASH::abcdef.0123456789abcdef", "HASH", "abcdef.0123456789abcdef", true),
-      ("K10::node:secret", nil, "secret", false), ("K10:::secret", nil, "secret", false),
-      ("K10node:secret", nil, "secret", false),
-    ] as [(String, String?, String, Bool)])
-  func tokenForms(_ text: String, _ hash: String?, _ secret: String, _ isBootstrap: Bool) throws {
-    let digits = String(repeating: "0a", count: 32)
-    let token = try JoinToken(Array(text.replacing("HASH", with: digits).utf8)[...], at: "here")
-    #expect(token.authorityHash == hash.map { _ in digits })
-    #expect(Self.text(token.credential) == secret)
-    if case .bootstrap = token.credential { #expect(isBootstrap) } else { #expect(!isBootstrap) }
-  }
-
-  @Test(arguments: [
-    "", "K10", "K10secret", "K10::", "K10::secret", "K10::node:", "K10abc::node:secret", "K10::node",
-    "K10" + String(repeating: "A", count: 64) + "::node:secret", String(repeating: "x", count: 20_000),
-  ])
-  func whatIsNoTokenIsSaidAndNotRepeated(_ text: String) throws {
-    let obstacle = try #require(throws: Obstacle.self) { try JoinToken(Array(text.utf8)[...], at: "here") }
-    #expect(obstacle.kind == .malformed && obstacle.place == "here")
-    #expect(!obstacle.detail.contains("secret") && !obstacle.detail.contains("abc"))
   }
 
   // MARK: What is not kept

@@ -72,6 +72,7 @@ import Testing
     let acts = [
       act(0), Act(at: WallTime(seconds: 5), kind: .node(name), phase: .ended, word: "replace-secret"),
       Act(at: WallTime(seconds: 5), kind: .node(name), phase: .ended, word: "reset-secret", secretUID: "3b4a-79a5"),
+      Act(at: WallTime(seconds: 6), kind: .serverFiles, phase: .begun, word: "restore-manifest"),
       Act(at: WallTime(seconds: 6), kind: .secret("edge-1.node-password.k3s"), phase: .begun, word: "seal-secret"),
     ]
     let first = log()

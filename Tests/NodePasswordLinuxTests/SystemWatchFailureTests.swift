@@ -125,7 +125,7 @@ import Testing
     for _ in 0..<100 { #expect(tries.next() != nil) }
     #expect(hints.drain().isEmpty)
     isFull.withLock { $0 = false }
-    #expect(hints.next() == .fileChanged)
+    #expect(hints.next() == .watchRestored)
     #expect(policy.next() != nil)
     try root.write("/etc/rancher/node/password", "b\n")
     #expect(hints.next() == .fileChanged)

@@ -53,7 +53,9 @@ import Testing
     ] {
       #expect(records[kind, default: 0] > 0, "\(kind.rawValue) never came")
     }
-    for act in ["restore", "restore-provisioned", "put-back", "restart", "use-node-id", "probe", "sweep"] {
+    for act in [
+      "restore", "restore-provisioned", "put-back", "restart", "use-node-id", "probe", "sweep", "tighten-credential",
+    ] {
       #expect(acts[act, default: 0] > 0, "\(act) never came")
     }
   }

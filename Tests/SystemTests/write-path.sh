@@ -33,6 +33,9 @@ file_of() {
   escrow) echo "$root/var/lib/nodepassd/escrow" ;;
   policy) echo "$root/var/lib/nodepassd/policy" ;;
   act) echo "$root/var/lib/nodepassd/acts" ;;
+  row) echo "$root/var/lib/rancher/k3s/server/cred/node-passwd" ;;
+  manifest) echo "$root/var/lib/rancher/k3s/server/manifests/a.yaml" ;;
+  baseline) echo "$root/var/lib/nodepassd/manifests/list" ;;
   esac
 }
 
@@ -42,7 +45,13 @@ write() { "$program" write-once "$1" "$2" --root "$root"; }
 contents() {
   case $1 in
   act) tr -d '\000' <"$(file_of act)" | awk 'NF==6{printf "%s ", $5}' ;;
+  # The own row's password; the row of another node must be there, too.
+  row)
+    grep -q '^other,edge,edge,$' "$(file_of row)" || echo "another row is lost"
+    sed -n 's/,own,own,$//p' "$(file_of row)"
+    ;;
   policy) tail -n +2 "$(file_of policy)" ;;
+  baseline) awk '$1 == "file" { printf "%s", $2 }' "$(file_of baseline)" ;;
   *) cat "$(file_of "$1")" ;;
   esac
 }
@@ -50,6 +59,11 @@ contents() {
 furnish() {
   rm -rf "$root"
   mkdir -p "$root"
+  if [ "$1" = row ]; then
+    # Its directory is K3s's to make.
+    mkdir -p "$(dirname "$(file_of row)")"
+    echo 'other,edge,edge,' >"$(file_of row)"
+  fi
   [ "$2" = absent ] || write "$1" "old-text" >/dev/null
 }
 
@@ -121,7 +135,7 @@ inject() {
   check_after "$target" "$before" "$call #$number $how"
 }
 
-for target in password escrow policy act; do
+for target in password escrow policy act row manifest baseline; do
   for before in absent present; do
     calls_of "$target" "$before" >"$work/calls"
     [ -s "$work/calls" ] || fail "$target, $before: no call was seen"
@@ -146,12 +160,12 @@ check_disk() {
   ! find "$root" -name '.nodepassd-*' | grep -q . || { fail "$title: $target: a temporary file is left"; return; }
   passed=$((passed + 1))
 }
-for target in password escrow policy; do write "$target" old-text >/dev/null; done
+for target in password escrow policy manifest baseline; do write "$target" old-text >/dev/null; done
 head -c 1M /dev/zero >"$root/filler" 2>/dev/null || true
-for target in password escrow policy; do check_disk "full disk" "No space left" "$target"; done
+for target in password escrow policy manifest baseline; do check_disk "full disk" "No space left" "$target"; done
 rm "$root/filler"
 mount -o remount,ro "$root"
-for target in password escrow policy; do check_disk "read-only disk" "Read-only file system" "$target"; done
+for target in password escrow policy manifest baseline; do check_disk "read-only disk" "Read-only file system" "$target"; done
 mount -o remount,rw "$root"
 write password new-text >/dev/null && [ "$(contents password)" = new-text ] || fail "the disk is writable again, the file is not"
 echo "$passed passed, $failed failed"

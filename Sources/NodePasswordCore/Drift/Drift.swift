@@ -59,12 +59,21 @@ package enum Remedy: String, CaseIterable, Hashable, Sendable, Codable {
   case report
 }
 
+extension Drift {
+  /// About a node-password Secret itself.
+  package var isOfSecret: Bool {
+    [.secretMissing, .secretMismatch, .secretMalformed, .secretMutable, .secretOrphaned].contains(self)
+  }
+}
+
 extension Remedy {
   /// Ends with a restart of the agent's unit.
   package var restartsAgent: Bool { self == .restartAgent || self == .useNodeID }
 }
 
 extension Drift {
+  package var isOfManifests: Bool { ManifestChange.Kind.allCases.contains { $0.drift == self } }
+
   /// The remedies a rule may choose for this drift (design 5); `report` is among them always.
   package var remedies: Set<Remedy> {
     switch self {
@@ -87,7 +96,7 @@ extension Drift {
     case .legacyFileLeftover: [.removeLegacyFile, .report]
     case .tokenUntrusted, .tokenUnknown: [.report]
     case .credentialExposed: [.tightenCredential, .report]
-    case .manifestAdded, .manifestChanged, .manifestRemoved, .manifestSkipped: [.restoreManifest, .report]
+    case .manifestAdded, .manifestChanged, .manifestRemoved, .manifestSkipped: [.restoreManifest, .hold, .report]
     }
   }
 }

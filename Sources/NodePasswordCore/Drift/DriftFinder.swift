@@ -30,7 +30,9 @@ package enum DriftFinder {
 
   /// Drift between this machine's own Node and its Secret.
   package static func find(in observation: NodeObservation, memory: NodeMemory, at now: Moment) -> [Finding] {
-    guard case .present(let node) = observation.node, !node.isBeingDeleted else { return [] }
+    guard case .present(let node) = observation.node, !node.isBeingDeleted, !node.keepsPasswordsInFile else {
+      return []
+    }
     let found: Finding?
     switch observation.secret {
     case .unknown: found = nil

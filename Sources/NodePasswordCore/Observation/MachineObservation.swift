@@ -52,6 +52,8 @@ package struct Installation: Hashable, Sendable {
   package var nodeID: NodeIDFacts
   /// Where drop-ins of K3s's configuration lie; unknown where the configuration is behind a URL.
   package var configurationDropIns: Observed<String>
+  /// What the server is told to leave out (`--disable`), by the names that K3s knows it by.
+  package var disabledAddons: Observed<[String]> = .present([])
 
   package init(
     distribution: Distribution, hasServerRole: Bool, hasAgentRole: Bool, nodeName: Observed<NodeName>,

@@ -16,8 +16,11 @@ package enum Planner {
     guard let other = circumstances.other else {
       return DriftFinder.find(in: node, memory: circumstances.node, at: now)
     }
-    return DriftFinder.find(
+    let found = DriftFinder.find(
       in: node, memory: circumstances.node, other: other, timing: circumstances.policy.timing, at: now)
+    // An agent may be older than its server: what the server here runs tells where passwords are kept.
+    guard circumstances.verdicts?.node.value?.keepsPasswordsInFile == true else { return found }
+    return found.filter { !$0.drift.isOfSecret }
   }
 
   private static func plan(for machine: MachineObservation, _ circumstances: Circumstances) -> Plan {
@@ -58,7 +61,8 @@ package enum Planner {
   private static func plan(for files: ServerFilesObservation, _ circumstances: Circumstances) -> Plan {
     Plan(
       upkeep: ServerFileActions.upkeep(files, circumstances),
-      decisions: files.findings(circumstances).map { decide($0, .serverFiles(files), circumstances) })
+      decisions: files.findings(circumstances).map { decide($0, .serverFiles(files), circumstances) },
+      upkeepFrom: ServerFileActions.upkeepFrom(files, circumstances))
   }
 
   /// A restored file is 0600 already, and has another identity than the one a second step would name.
@@ -154,20 +158,26 @@ extension Observation {
     switch self {
     case .machine(var machine):
       machine.escrow = .absent
-      machine.passwordFile = machine.passwordFile.map { facts in
-        guard case .wellFormed = facts.shape else { return facts }
-        var facts = facts
-        facts.shape = .wellFormed(.nothingToCompare)
-        return facts
-      }
+      machine.passwordFile = machine.passwordFile.map { $0.withoutEscrow }
       return .machine(machine)
     case .node(var node):
       node.fileComparison = .nothingToCompare
       node.escrowVerdict = .absent
       node.escrowObstacle = nil
       return .node(node)
+    case .serverFiles(.legacyFile(let seen)): return .serverFiles(.legacyFile(seen.withoutEscrow))
     case .cluster, .serverFiles: return self
     }
+  }
+}
+
+extension PasswordFileFacts {
+  /// As if there were no escrow to hold it against.
+  var withoutEscrow: PasswordFileFacts {
+    guard case .wellFormed = shape else { return self }
+    var facts = self
+    facts.shape = .wellFormed(.nothingToCompare)
+    return facts
   }
 }
 

@@ -234,6 +234,10 @@ extension Action {
 
   var isOfServerFiles: Bool { if case .serverFile = self { true } else { false } }
 
+  var isFileBoundByHoldOff: Bool {
+    if case .serverFile(let action) = self { action.isBoundByHoldOff } else { false }
+  }
+
   package var restartsAgent: Bool {
     switch self {
     case .restartAgent, .useNodeID: true

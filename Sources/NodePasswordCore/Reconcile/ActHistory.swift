@@ -80,6 +80,7 @@ extension Limits {
   package func rate(for kind: Budget.Kind) -> Rate {
     switch kind {
     case .local: local
+    case .serverFiles: local
     // One restart is help; more of them in that span are a loop.
     case .unit: Rate(acts: 1, per: local.per)
     case .node, .secret: node

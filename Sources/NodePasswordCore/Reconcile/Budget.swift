@@ -29,6 +29,8 @@ package struct Budget: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
     /// Acts on this machine's own files.
     case local
+    /// Acts on files below `server/`: however many they are, a lost password file is put back.
+    case serverFiles
     /// Restarts of the agent's unit.
     case unit
     /// Replacing or resetting one Node's Secret.

@@ -209,6 +209,8 @@ package struct ResetWatch: Hashable, Sendable {
   /// Taken up again from the ledger after a restart: where it was to come back is not known any more, so nobody can say that
   /// it is healed (law L10).
   package var isTakenUp = false
+  /// Somebody was seen to have registered the name anew: what was kept is nobody's password any more.
+  var isRegistered = false
 
   package init(at: Moment, oldUID: String, addresses: [String]) {
     self.at = at

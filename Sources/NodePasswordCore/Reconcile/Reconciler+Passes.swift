@@ -2,7 +2,8 @@
 extension Reconciler {
   mutating func wake(_ subject: Subject, _ cause: WakeCause, _ now: Now) {
     if cause == .watchFailed { watchProblem = true }
-    if cause == .fileChanged || cause == .watchOverflowed { watchProblem = false }
+    // What is still seen of some directories says nothing about the others.
+    if cause == .watchRestored { watchProblem = false }
     guard var state = subjects[subject], !isStopping else {
       count("wakes-ignored")
       return
@@ -126,14 +127,20 @@ extension Reconciler {
       followInstallation(seen, now)
       // What is known of the password decides what may be done about the Secret.
       if isNews, let own = ownNode { wake(own, .relatedSubject, now) }
-    case .cluster(let seen): takeIn(seen, now)
+      if isNews { wakeLegacyFile(now) }
+    case .cluster(let seen):
+      let isNews = isNewsForLegacyFile(seen)
+      takeIn(seen, now)
+      if isNews { wakeLegacyFile(now) }
     case .serverFiles(let seen): takeIn(seen, now)
     case .node(let seen) where isOther(subject):
       if let name = subject.nodeName { takeIn(seen, ofOther: name, now) }
     case .node(let seen):
       nodeMemory.note(seen, at: now.monotonic)
+      noteVersion(seen, now)
       let isNews =
         node?.file != seen.file || node?.fileVerdict != seen.fileVerdict || node?.escrowVerdict != seen.escrowVerdict
+      if node?.node.value?.kubeletVersion != seen.node.value?.kubeletVersion { wakeLegacyFile(now) }
       node = seen
       noteSecretDrift(seen, now)
       if isNews { wake(.machine, .relatedSubject, now) }
@@ -157,6 +164,7 @@ extension Reconciler {
       watchedInstallation = installation
       emit(.watchFiles(installation))
     }
+    followServerFiles(installation, now)
     var wanted: NodeName?
     if let installation, installation.hasServerRole, installation.hasAgentRole {
       // A name that cannot be read just now is not another name.
@@ -164,7 +172,6 @@ extension Reconciler {
       wanted = installation.effectiveName.value
     }
     followCluster(installation, now)
-    followServerFiles(installation, now)
     let secret = wanted.flatMap { name in installation.map { $0.distribution.secretName(of: name) } }
     guard secret != watchedSecret else { return }
     watchedSecret = secret
@@ -216,6 +223,9 @@ extension Reconciler {
     var circumstances = Circumstances(policy: policy, history: history, holdOffUntil: holdOffUntil, now: now)
     circumstances.lacking = configuration.lacking
     circumstances.machine = machineMemory
+    circumstances.serverFiles = serverFileMemory
+    circumstances.legacy = legacyMemory
+    circumstances.manifests = manifestMemory
     circumstances.verdicts = node
     circumstances.installation = machine?.installation.value
     circumstances.ledger = isLedgerDistrusted ? .unknown(Self.distrusted) : cluster.ledger.map(\.ledger)

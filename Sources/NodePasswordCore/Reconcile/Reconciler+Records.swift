@@ -63,7 +63,8 @@ extension Reconciler {
     if isOther(subject), cluster.wave != nil, !plan.decisions.contains(where: \.isAct) { return }
     for decision in plan.decisions {
       let last = before.first { $0.finding.drift == decision.finding.drift }
-      if last.map(\.isWorthTelling) != true, decision.isWorthTelling {
+      let isMore = subject.isOfFiles && last.map { $0.finding.detail != decision.finding.detail } ?? false
+      if last.map(\.isWorthTelling) != true || isMore, decision.isWorthTelling {
         emit(
           .record(
             Record(
@@ -75,7 +76,7 @@ extension Reconciler {
                   .cause: state.cause.rawValue,
                 ]))))
       }
-      if let last, last.isSameConclusion(as: decision), !decision.isAct { continue }
+      if let last, !isMore, last.isSameConclusion(as: decision), !decision.isAct { continue }
       if let record = decisionRecord(decision, subject, pass) { emit(.record(record)) }
       announceDecision(decision, subject, now)
     }
@@ -159,6 +160,8 @@ extension Reconciler {
       if case .acceptIntoEscrow(_, let proof) = action {
         more[.proof] = proof.rawValue
         emit(.record(Record(.escrowAccepted, fields(subject, pass, more))))
+      } else if case .serverFile(.acceptManifests(let acceptance)) = action {
+        if let record = acceptanceRecord(acceptance, fields(subject, pass, more)) { emit(.record(record)) }
       } else {
         more[.outcome] = "done"
         emit(.record(Record(.acted, fields(subject, pass, more))))
@@ -312,6 +315,11 @@ extension Observation {
     case .present(let match): return match.generation != nil
     }
   }
+}
+
+extension Subject {
+  /// One drift there may be of several files or rows, and another one of them is news.
+  fileprivate var isOfFiles: Bool { if case .serverFiles = self { true } else { false } }
 }
 
 extension Decision {

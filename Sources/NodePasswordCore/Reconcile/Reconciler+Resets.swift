@@ -54,11 +54,12 @@ extension Reconciler {
     guard let reset = nodeMemories[name]?.reset, let policy else { return }
     guard case .present(let secret) = seen.secret else {
       // Without a Node there is nobody to wait for, and nobody to put it back for.
-      if seen.secret.isAbsent, seen.node.isAbsent { endWatch(name) }
+      if seen.secret.isAbsent, seen.node.isAbsent || reset.isRegistered { endWatch(name) }
       return
     }
     // The delete never came about, or the Secret was put back.
     if secret.identity.uid == reset.oldUID { return endWatch(name) }
+    nodeMemories[name]?.reset?.isRegistered = true
     if isRefusedAgain(seen, since: reset.at, now) {
       return undone(name, "the name was registered anew, and somebody else is refused under it", now)
     }

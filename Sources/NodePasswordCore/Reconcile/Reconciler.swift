@@ -36,6 +36,9 @@ package struct Reconciler: Sendable {
   var actLogProblem: Obstacle?
   package var subjects: [Subject: SubjectState] = [:]
   package var machineMemory = MachineMemory()
+  package var serverFileMemory = ServerFileMemory()
+  package var legacyMemory = LegacyMemory()
+  var manifestMemory = ManifestMemory()
   package var nodeMemories: [NodeName: NodeMemory] = [:]
   package var machine: MachineObservation?
   /// This machine's own name, where its Node is looked at, and the newest look at that.
@@ -223,7 +226,8 @@ package struct Reconciler: Sendable {
   mutating func holdOff(_ now: Now) {
     guard let policy else { return }
     for state in subjects.values {
-      if case .acting(let pass, let progress, _) = state.phase, progress.action.touchesSecret { emit(.withdraw(pass)) }
+      guard case .acting(let pass, let progress, _) = state.phase else { continue }
+      if progress.action.touchesSecret || progress.action.isFileBoundByHoldOff { emit(.withdraw(pass)) }
     }
     holdOffUntil = max(holdOffUntil, now.monotonic + policy.timing.holdOff)
   }

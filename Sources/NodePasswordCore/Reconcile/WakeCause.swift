@@ -5,6 +5,8 @@ package enum WakeCause: String, CaseIterable, Hashable, Sendable {
   case watchOverflowed = "watch-overflowed"
   /// A directory could not be watched; the resync timer is all there is until it can.
   case watchFailed = "watch-failed"
+  /// It can be watched again.
+  case watchRestored = "watch-restored"
   case secretChanged = "secret-changed"
   case apiConnected = "api-connected"
   case apiLost = "api-lost"

@@ -11,11 +11,33 @@ package enum Advice {
 
   package static func advice(for decision: Decision) -> String {
     if let diagnosis = decision.finding.diagnosis, !decision.isAct { return advice(for: diagnosis) }
+    if let words = advice(forToken: decision.finding.drift), decision.needsPerson { return words }
+    if decision.finding.drift.isOfManifests, let advice = manifestAdvice(for: decision.verdict) { return advice }
     return switch decision.verdict {
     case .act: "nothing while nodepassd runs: it heals this"
     case .wait(let wait, _, _): advice(for: wait)
     case .report: "allow a remedy in the policy, or mend it by hand; `nodepassd explain` shows the facts"
     case .hold: advice(forHeld: decision.finding.drift)
+    }
+  }
+
+  /// A server writes its tokens and its users anew at its start (k3s-facts 3.2).
+  private static func advice(forToken drift: Drift) -> String? {
+    switch drift {
+    case .tokenUntrusted:
+      "restart the server, which writes its tokens anew by its CA, and give the new one to machines that are to join; if the CA was "
+        + "not changed on purpose, find out who did"
+    case .tokenUnknown:
+      "restart the server, which writes cred/passwd anew by its token; machines that have joined are not touched by it"
+    default: nil
+    }
+  }
+
+  private static func manifestAdvice(for verdict: Decision.Verdict) -> String? {
+    switch verdict {
+    case .act, .wait: nil
+    case .hold, .report:
+      "`nodepassd manifests diff` shows it; then `nodepassd manifests accept` or `restore` what is named"
     }
   }
 
@@ -73,6 +95,12 @@ package enum Advice {
     case .nodeNameChanged:
       "if the rename is meant, delete the old Node after the new one has joined; else put the name or the `id` file back"
     case .datastoreRestored: wave
+    case .legacyEntryMissing, .legacyEntryMismatch:
+      "find out which password is right; then let a rule write the row, or copy it back, or edit `cred/node-passwd` yourself: "
+        + "the server reads it at each request"
+    case .legacyFileLeftover:
+      "see the reason; before an upgrade from 1.19 every Node should have a row on each server, and no file should be left "
+        + "without one"
     default: "look at `nodepassd explain`"
     }
   }

@@ -18,6 +18,18 @@ package struct Explanation: Hashable, Sendable, Codable {
     package var action: String?
     package var reason: String
     package var advice: String
+
+    package init(
+      drift: Drift, detail: String, rule: String?, decision: String, action: String?, reason: String, advice: String
+    ) {
+      self.drift = drift
+      self.detail = detail
+      self.rule = rule
+      self.decision = decision
+      self.action = action
+      self.reason = reason
+      self.advice = advice
+    }
   }
 
   package var subject: String
@@ -25,6 +37,16 @@ package struct Explanation: Hashable, Sendable, Codable {
   package var judgements: [Judgement]
   package var upkeep: [String]
   package var verdict: StatusReport.Verdict
+
+  package init(
+    subject: String, facts: [Fact], judgements: [Judgement], upkeep: [String], verdict: StatusReport.Verdict
+  ) {
+    self.subject = subject
+    self.facts = facts
+    self.judgements = judgements
+    self.upkeep = upkeep
+    self.verdict = verdict
+  }
 
   /// Explains one look.
   package static func explain(

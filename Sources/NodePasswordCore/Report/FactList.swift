@@ -181,7 +181,7 @@ package enum FactList {
     return words.joined(separator: ", ")
   }
 
-  private static func word<Value>(_ observed: Observed<Value>, absent: String, _ spell: (Value) -> String) -> String {
+  static func word<Value>(_ observed: Observed<Value>, absent: String, _ spell: (Value) -> String) -> String {
     switch observed {
     case .present(let value): spell(value)
     case .absent: absent

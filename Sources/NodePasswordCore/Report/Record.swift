@@ -90,6 +90,7 @@ package enum RecordKind: String, CaseIterable, Hashable, Sendable {
   case ledgerMade = "ledger-made"
   case alertFailed = "alert-failed"
   case alertsSuppressed = "alerts-suppressed"
+  case manifestsAccepted = "manifests-accepted"
 }
 
 extension RecordKind {
@@ -137,6 +138,7 @@ extension RecordKind {
     case .ledgerMade: "0f6a8d1c5b7e4a3d9c2e6f41b08d7a95"
     case .alertFailed: "7903a9b532cd467c9d63a1a4de0ed928"
     case .alertsSuppressed: "e24acaa32f0f4238895ddf3787f10015"
+    case .manifestsAccepted: "f84c72a4c56c47909c38832f5545082e"
     }
   }
 
@@ -202,13 +204,15 @@ extension RecordKind {
       "Failed to raise an alert"
     case .alertsSuppressed:
       "Too many alarms; raising no alerts for a while"
+    case .manifestsAccepted:
+      "Accepted manifests into the baseline"
     }
   }
 
   package var priority: Priority {
     switch self {
     case .started, .stopping, .policyLoaded, .driftGone, .cleared, .trustedLink, .planned, .agentWaiting: .info
-    case .acted, .healed, .escrowAccepted, .agentAdmitted, .probed: .notice
+    case .acted, .healed, .escrowAccepted, .agentAdmitted, .probed, .manifestsAccepted: .notice
     case .driftFound, .reported, .obstructed, .clockJumped, .datastoreWentBack, .escrowDamaged, .refusedPassword,
       .refusedEmptyPassword, .refusedMalformedPassword, .sealFallback, .alertsSuppressed, .joinRefused,
       .joinEvidenceDropped, .ledgerMade:

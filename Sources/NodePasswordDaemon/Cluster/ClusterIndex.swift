@@ -50,6 +50,17 @@ package struct ClusterIndex: Sendable {
       uninspected: Array(uninspected.names.prefix(ClusterView.inspectionLimit)))
   }
 
+  /// - Parameter names: of rows in `cred/node-passwd`, each once.
+  package func census(of names: Set<NodeName>) -> LegacyCensus {
+    let rows = names.compactMap { name in entries[name].map { (name: name, entry: $0) } }.filter {
+      $0.entry.node != nil
+    }
+    let alone = rows.filter { $0.entry.lacks }.map(\.name).sorted()
+    return LegacyCensus(
+      nodes: nodeCount, withRow: rows.count, withRowAlone: Array(alone.prefix(LegacyCensus.nameLimit)),
+      withRowAloneCount: alone.count, strangers: names.count - rows.count)
+  }
+
   // MARK: Changing
 
   /// Takes a complete list of one kind.

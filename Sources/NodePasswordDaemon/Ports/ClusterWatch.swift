@@ -14,6 +14,9 @@ package protocol ClusterWatch: Sendable {
   /// As the watches have it now, without asking the server. Unknown until both have synced, and while one of them is lost.
   func view(_ completion: @escaping Completion<Observed<ClusterView>>)
 
+  /// These names beside the Nodes and Secrets, as the watches have them now; unknown as `view` is.
+  func census(of names: Set<NodeName>, _ completion: @escaping Completion<Observed<LegacyCensus>>)
+
   /// The Secret of this Node was looked at in full as it is now, so it is `uninspected` no more until it changes.
   func noteInspected(_ secret: SecretIdentity)
 }

@@ -28,6 +28,10 @@ package struct Ports: Sendable {
   package var credential: any ProvisionedCredential
   package var agentConfiguration: any AgentConfiguration
   package var supervisor: any Supervisor
+  package var serverCredentials: any ServerCredentials
+  package var legacyPasswords: any LegacyPasswords
+  package var manifests: any Manifests
+  package var manifestBaseline: any ManifestBaseline
   /// Ends the process with this status, once the daemon has nothing more to do.
   package var exit: @Sendable (Int32) -> Void
 
@@ -40,7 +44,9 @@ package struct Ports: Sendable {
     journal: any Journal, status: any StatusFile, services: any ServiceManager, agentJournal: any AgentJournal,
     units: any Units,
     alerts: any AlertUnits, credential: any ProvisionedCredential, agentConfiguration: any AgentConfiguration,
-    supervisor: any Supervisor, exit: @escaping @Sendable (Int32) -> Void
+    supervisor: any Supervisor, serverCredentials: any ServerCredentials, legacyPasswords: any LegacyPasswords,
+    manifests: any Manifests, manifestBaseline: any ManifestBaseline,
+    exit: @escaping @Sendable (Int32) -> Void
   ) {
     self.scheduler = scheduler
     self.entropy = entropy
@@ -70,6 +76,10 @@ package struct Ports: Sendable {
     self.credential = credential
     self.agentConfiguration = agentConfiguration
     self.supervisor = supervisor
+    self.serverCredentials = serverCredentials
+    self.legacyPasswords = legacyPasswords
+    self.manifests = manifests
+    self.manifestBaseline = manifestBaseline
     self.exit = exit
   }
 }

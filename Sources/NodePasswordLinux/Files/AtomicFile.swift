@@ -54,7 +54,8 @@ package struct AtomicFile {
       .flatMap { replace(with: bytes, attributes, over: expectation, in: $0) }
   }
 
-  private func replace(
+  /// In a directory that is open already: nobody can lead to another.
+  func replace(
     with bytes: UnsafeRawBufferPointer, _ attributes: Attributes, over expectation: Expectation,
     in directory: Descriptor
   ) -> Result<FileIdentity, Obstacle> {
@@ -97,7 +98,8 @@ package struct AtomicFile {
     }
   }
 
-  private func write(
+  /// The temporary file, complete and durable; where that fails there is none.
+  func write(
     _ bytes: UnsafeRawBufferPointer, to temporary: String, _ old: stat?, _ attributes: Attributes,
     in directory: Descriptor
   ) -> Result<stat, Obstacle> {
@@ -155,7 +157,12 @@ package struct AtomicFile {
   /// files is swept only by one who may write there (law L9). For the daemon's start, under its lock: nobody else writes
   /// then.
   package static func sweep(_ paths: Paths) {
-    for directory in [paths.stateDirectory, paths.reserve, paths.runtimeDirectory] { sweep(directory: directory) }
+    for directory in [
+      paths.stateDirectory, paths.reserve, paths.manifests, paths.manifestCopies, paths.displacedManifests,
+      paths.runtimeDirectory,
+    ] {
+      sweep(directory: directory)
+    }
   }
 
   /// What cannot be listed or removed now is swept by a later run.

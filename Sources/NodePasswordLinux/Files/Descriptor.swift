@@ -3,7 +3,7 @@ import Glibc
 import NodePasswordCore
 
 /// An open file or directory, closed when let go.
-final class Descriptor {
+final class Descriptor: Sendable {
   let number: Int32
 
   private init(_ number: Int32) { self.number = number }
@@ -24,8 +24,8 @@ final class Descriptor {
   }
 
   /// Only names the file, itself and not what it may link to: what belongs to somebody else can be named and not opened.
-  static func naming(_ path: String) -> Result<Descriptor, SystemError> {
-    let number = nodepassd_open_path(AT_FDCWD, path)
+  static func naming(_ path: String, in directory: Descriptor? = nil) -> Result<Descriptor, SystemError> {
+    let number = nodepassd_open_path(directory?.number ?? AT_FDCWD, path)
     return number >= 0 ? .success(Descriptor(number)) : .failure(SystemError(code: errno))
   }
 
@@ -79,6 +79,37 @@ final class Descriptor {
     var status = stat()
     return fstatat(number, name, &status, AT_SYMLINK_NOFOLLOW) == 0
       ? .success(status) : .failure(SystemError(code: errno))
+  }
+
+  /// The names in this directory, sorted, without `.` and `..`; `nil` where there are more than `limit`. What is no UTF-8 is
+  /// repaired, and then names nothing.
+  func names(limit: Int) -> Result<[String]?, SystemError> {
+    someNames(limit: limit).map { $0.isCut ? nil : $0.names.sorted() }
+  }
+
+  /// As before, in no order; at most `limit`, and whether there are more.
+  func someNames(limit: Int) -> Result<(names: [String], isCut: Bool), SystemError> {
+    let copy = nodepassd_openat(number, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
+    guard copy >= 0 else { return .failure(SystemError(code: errno)) }
+    guard let directory = fdopendir(copy) else {
+      let error = SystemError(code: errno)
+      close(copy)
+      return .failure(error)
+    }
+    defer { closedir(directory) }
+    var names: [String] = []
+    errno = 0
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { start in
+        start.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." {
+        guard names.count < limit else { return .success((names, true)) }
+        names.append(name)
+      }
+      errno = 0
+    }
+    return errno == 0 ? .success((names, false)) : .failure(SystemError(code: errno))
   }
 
   func sync() -> Result<Void, SystemError> {

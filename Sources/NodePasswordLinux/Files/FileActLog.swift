@@ -116,6 +116,7 @@ package enum ActLines {
         switch act.kind {
         case .local: ("local", "-")
         case .unit: ("unit", "-")
+        case .serverFiles: ("server-files", "-")
         case .node(let node): ("node", node.rawValue)
         case .secret(let secret): ("secret", secret)
         }
@@ -167,6 +168,7 @@ package enum ActLines {
     switch words[2] {
     case "local": kind = .local
     case "unit": kind = .unit
+    case "server-files": kind = .serverFiles
     case "node":
       guard let name = NodeName(words[3]) else { return nil }
       kind = .node(name)

@@ -54,6 +54,16 @@ package struct NameSwap {
     return discard(temporary, old, otherwise: giveBack)
   }
 
+  /// `temporary` changes places with the file of that name, whichever that is; what came out is the caller's to look at.
+  ///
+  /// - Returns: false: the file system knows no exchange, and `old`, which was still there right before, was replaced.
+  func trade(_ temporary: String, for old: stat) -> Result<Bool, Obstacle> {
+    if nodepassd_rename_exchange(directory.number, temporary, directory.number, name) == 0 { return .success(true) }
+    if errno == ENOENT { return .failure(goneObstacle) }
+    if Self.isUnsupported(errno) { return replaceInTwoSteps(temporary, old).map { false } }
+    return .failure(SystemError(code: errno).obstacle(at: place))
+  }
+
   /// Removes exactly this file: moved aside, looked at, and put back if it is another.
   func remove(_ old: stat, by temporary: String) -> Result<Void, Obstacle> {
     guard nodepassd_rename_noreplace(directory.number, name, directory.number, temporary) == 0 else {

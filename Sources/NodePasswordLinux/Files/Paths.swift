@@ -30,12 +30,20 @@ package struct Paths: Hashable, Sendable {
   package var ledgerMark: String { absolute("/var/lib/nodepassd/ledger-mark") }
   /// A directory.
   package var reserve: String { absolute("/var/lib/nodepassd/reserve") }
+  /// A directory: the baseline.
+  package var manifests: String { absolute(Self.manifestBaseline) }
+  package var manifestCopies: String { manifests + "/copies" }
+  package var displacedManifests: String { manifests + "/displaced" }
+  package var manifestList: String { manifests + "/list" }
   package var lastGoodPolicy: String { absolute("/var/lib/nodepassd/policy") }
   package var policy: String { absolute("/etc/nodepassd/policy.yaml") }
   package var policyDropIns: String { absolute("/etc/nodepassd/policy.d") }
   package var policyDirectory: String { absolute("/etc/nodepassd") }
   package var statusFile: String { absolute("/run/nodepassd/status.json") }
   package var lockFile: String { absolute("/run/nodepassd/lock") }
+
+  /// As the machine knows it.
+  static let manifestBaseline = "/var/lib/nodepassd/manifests"
 
   package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 }

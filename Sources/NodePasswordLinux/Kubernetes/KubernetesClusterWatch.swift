@@ -64,11 +64,18 @@ final class KubernetesClusterWatch: ClusterWatch {
   }
 
   func view(_ completion: @escaping Completion<Observed<ClusterView>>) {
-    let observed = state.withLock { state -> Observed<ClusterView> in
-      if let since = state.syncedSince { return .present(state.index.view(syncedSince: since)) }
+    completion(.success(seen { index, since in index.view(syncedSince: since) }))
+  }
+
+  func census(of names: Set<NodeName>, _ completion: @escaping Completion<Observed<LegacyCensus>>) {
+    completion(.success(seen { index, _ in index.census(of: names) }))
+  }
+
+  private func seen<Value>(_ body: (ClusterIndex, Moment) -> Value) -> Observed<Value> {
+    state.withLock { state in
+      if let since = state.syncedSince { return .present(body(state.index, since)) }
       return .unknown(state.obstacles[.node] ?? state.obstacles[.secret] ?? Self.notYet)
     }
-    completion(.success(observed))
   }
 
   func noteInspected(_ secret: SecretIdentity) { state.withLock { $0.index.noteInspected(secret) } }

@@ -27,7 +27,7 @@ package struct JoinConfiguration: Sendable {
   var address: HTTPSAddress
   package var trust: Trust
   var clientCertificate: ClientCertificate?
-  package var token: JoinToken.Credential?
+  package var token: NodeToken.Credential?
 
   /// `host:port`
   package var server: String { "\(address)" }

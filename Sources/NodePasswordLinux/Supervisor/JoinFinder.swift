@@ -54,7 +54,7 @@ struct JoinFinder: Sendable {
   }
 
   /// What the last join left, or what a server itself goes by.
-  private func trust(of installation: Installation, _ token: JoinToken?) throws(Obstacle) -> JoinConfiguration.Trust {
+  private func trust(of installation: Installation, _ token: NodeToken?) throws(Obstacle) -> JoinConfiguration.Trust {
     let data = installation.dataDirectory
     var places = ["\(data)/agent/server-ca.crt"]
     if installation.hasServerRole { places.append("\(data)/server/tls/server-ca.crt") }
@@ -84,7 +84,7 @@ struct JoinFinder: Sendable {
     return found.isLoadable ? found : nil
   }
 
-  private func token(of installation: Installation, _ options: K3sConfiguration) throws(Obstacle) -> JoinToken? {
+  private func token(of installation: Installation, _ options: K3sConfiguration) throws(Obstacle) -> NodeToken? {
     guard installation.hasServerRole else { return try configured(.tokenFile, .token, options) }
     // The server wrote down what is in force: its agents' token first (k3s-facts 3.2; before 1.24.4 only options tell).
     let directory = "\(installation.dataDirectory)/server"
@@ -97,7 +97,7 @@ struct JoinFinder: Sendable {
   /// K3s takes the file's token wherever the other one comes from (pkg/cli/agent/agent.go).
   private func configured(
     _ file: K3sOption, _ option: K3sOption, _ options: K3sConfiguration
-  ) throws(Obstacle) -> JoinToken? {
+  ) throws(Obstacle) -> NodeToken? {
     if let path = try options.value(file).found(), !path.isEmpty {
       let place = path.hasPrefix("/") ? path : "/\(path)"
       guard let token = try token(in: place) else {
@@ -109,19 +109,17 @@ struct JoinFinder: Sendable {
     return try Self.parse(secret, at: "--\(option.rawValue)")
   }
 
-  private func token(in place: String) throws(Obstacle) -> JoinToken? {
-    guard let secret = try secret(root + place, limit: JoinToken.sizeLimit) else { return nil }
+  private func token(in place: String) throws(Obstacle) -> NodeToken? {
+    guard let secret = try secret(root + place, limit: NodeToken.sizeLimit) else { return nil }
     return try Self.parse(secret, at: place)
   }
 
-  /// Outer white space does not count.
-  private static func parse(_ secret: SecretBytes, at place: String) throws(Obstacle) -> JoinToken {
-    var bytes = secret.withBytes { Array($0) }
-    defer { Wipe.bytes(&bytes) }
-    let isInk = { (byte: UInt8) in byte > 0x20 }
-    let start = bytes.firstIndex(where: isInk) ?? 0
-    let end = bytes.lastIndex(where: isInk).map { $0 + 1 } ?? 0
-    return try JoinToken(bytes[start..<end], at: place)
+  private static func parse(_ secret: SecretBytes, at place: String) throws(Obstacle) -> NodeToken {
+    do throws(NodeToken.Fault) {
+      return try NodeToken(trimming: secret)
+    } catch {
+      throw Obstacle(.malformed, at: place, error.words)
+    }
   }
 
   private func secret(_ path: String, limit: Int) throws(Obstacle) -> SecretBytes? {

@@ -27,7 +27,7 @@ struct ProbeQuestion: Sendable {
   }
 
   init(
-    _ password: NodePassword, as node: NodeName, _ installation: Installation, token: JoinToken.Credential?,
+    _ password: NodePassword, as node: NodeName, _ installation: Installation, token: NodeToken.Credential?,
     isLegacy: Bool
   ) throws(Obstacle) {
     self.node = node
@@ -57,12 +57,12 @@ struct ProbeQuestion: Sendable {
   // MARK: Headers
 
   private static func lines(
-    _ password: NodePassword, as node: NodeName, _ installation: Installation, _ token: JoinToken.Credential?
+    _ password: NodePassword, as node: NodeName, _ installation: Installation, _ token: NodeToken.Credential?
   ) throws(Obstacle) -> SecretBytes {
     let header = installation.distribution.header
     var lines: [UInt8] = []
     // More than all lines together, so that nothing is left behind where an array grew.
-    lines.reserveCapacity(2 * (NodePassword.lengthLimit + JoinToken.sizeLimit))
+    lines.reserveCapacity(2 * (NodePassword.lengthLimit + NodeToken.sizeLimit))
     defer { Wipe.bytes(&lines) }
     func add(_ name: String, _ value: UnsafeRawBufferPointer) {
       lines += Array("\(name): ".utf8)

@@ -33,9 +33,9 @@ extension JoinConfiguration {
   package func accept(_ shown: [UInt8]) throws(Obstacle) -> [UInt8] {
     guard case .hash(let hash) = trust else { return shown }
     let certificates = (try? NIOSSLCertificate.fromPEMBytes(shown)) ?? []
-    if certificates.count == 1, Self.hexadecimal(SHA256.hash(data: shown)) == hash { return shown }
+    if certificates.count == 1, AuthorityPin.hexadecimal(SHA256.hash(data: shown)) == hash { return shown }
     for certificate in certificates where certificates.count > 1 {
-      guard let bytes = try? certificate.toDERBytes(), Self.hexadecimal(SHA256.hash(data: bytes)) == hash else {
+      guard let bytes = try? certificate.toDERBytes(), AuthorityPin.hexadecimal(SHA256.hash(data: bytes)) == hash else {
         continue
       }
       return Array((PEMDocument(type: "CERTIFICATE", derBytes: bytes).pemString + "\n").utf8)
@@ -44,9 +44,5 @@ extension JoinConfiguration {
       .untrusted, at: "GET https://\(address)/cacerts",
       "the CA that the server shows is not the one that the token was made for: another server answers there, or the "
         + "server has another CA since; take the token from the server's file node-token again")
-  }
-
-  private static func hexadecimal(_ digest: SHA256.Digest) -> String {
-    digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 }

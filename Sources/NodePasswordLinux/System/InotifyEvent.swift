@@ -42,6 +42,7 @@ enum InotifyMask {
   static let ignored = UInt32(IN_IGNORED)
   static let overflow = UInt32(IN_Q_OVERFLOW)
 
+  static let comingOrGoing = UInt32(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
   /// Names that come and go: enough for the directories on the way.
   static let entries =
     UInt32(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)

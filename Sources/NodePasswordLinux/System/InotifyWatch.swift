@@ -64,7 +64,7 @@ package final class InotifyWatch: ChangeWatch {
     queue.async { @Sendable [self] in
       guard beginStart() else { return onRegistered() }
       setUp(onRegistered)
-      report(arm(), machine: nil, policy: false)
+      report(arm(), [], .fileChanged)
     }
   }
 
@@ -98,7 +98,8 @@ package final class InotifyWatch: ChangeWatch {
       guard isNews else { return }
       let arming = arm()
       // Whoever has only just begun to listen has not heard of an earlier failure.
-      report(isFailing && arming == .stillFailing ? .failedNow : arming, machine: .fileChanged, policy: false)
+      let all = targets.reduce(into: WatchInterest.machine) { $0.formUnion($1.interest) }
+      report(isFailing && arming == .stillFailing ? .failedNow : arming, all.subtracting(.policy), .fileChanged)
     }
   }
 
@@ -147,18 +148,18 @@ package final class InotifyWatch: ChangeWatch {
           changed.formUnion(directory.everything)
           if event.has(InotifyMask.directoryGone | InotifyMask.ignored) { mustArm = true }
         } else {
-          let interest = directory.interest(in: event.name)
+          let interest = directory.interest(in: event)
           changed.formUnion(interest)
           // A name that came may be a link.
           if !interest.isEmpty && event.has(UInt32(IN_CREATE | IN_MOVED_TO)) { mustArm = true }
         }
       }
     }
-    if hasOverflowed { changed = [.machine, .policy] }
+    if hasOverflowed { changed = state.withLock { $0.targets }.reduce(into: .machine) { $0.formUnion($1.interest) } }
     guard !changed.isEmpty else { return }
     let arming = mustArm || hasOverflowed || changed.contains(.way) ? arm() : .armed
     let cause = hasOverflowed ? WakeCause.watchOverflowed : .fileChanged
-    report(arming, machine: changed.contains(.machine) ? cause : nil, policy: changed.contains(.policy))
+    report(arming, changed, cause)
   }
 
   /// Puts all watches up anew and takes down those that are of no use any more.
@@ -198,17 +199,25 @@ package final class InotifyWatch: ChangeWatch {
     }
     guard !isStopped else { return }
     if inotify < 0 { setUp({}) }
-    report(arm(), machine: nil, policy: false)
+    report(arm(), [], .fileChanged)
   }
 
   /// One hint for each subject, after the watches are up: nothing falls between the look it causes and the watching.
-  private func report(_ arming: Arming, machine: WakeCause?, policy: Bool) {
+  private func report(_ arming: Arming, _ changed: WatchInterest, _ cause: WakeCause) {
     let (wake, policyChanged) = state.withLock { ($0.wake, $0.policyChanged) }
-    switch arming {
-    case .failedNow: wake?(.machine, .watchFailed)
-    case .recovered: wake?(.machine, machine ?? .fileChanged)
-    case .armed, .stillFailing: if let machine { wake?(.machine, machine) }
+    for (interest, subject) in WatchInterest.subjects {
+      switch arming {
+      // Told of the machine: it is one watch for all.
+      case .failedNow where subject == .machine: wake?(subject, .watchFailed)
+      case .recovered where subject == .machine || isTarget(interest): wake?(subject, .watchRestored)
+      case .failedNow, .recovered, .armed, .stillFailing:
+        if changed.contains(interest) { wake?(subject, cause) }
+      }
     }
-    if policy || arming == .recovered { policyChanged?() }
+    if changed.contains(.policy) || arming == .recovered { policyChanged?() }
+  }
+
+  private func isTarget(_ interest: WatchInterest) -> Bool {
+    state.withLock { $0.targets.contains { $0.interest == interest } }
   }
 }

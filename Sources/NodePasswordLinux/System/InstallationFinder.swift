@@ -96,7 +96,7 @@ struct InstallationFinder {
     case nil: hasAgentRole = hasAgentData || hasNodeDirectory || starter.isScript
     }
     let nodeID = nodeID(in: nodeDirectory)
-    return Installation(
+    var installation = Installation(
       distribution: traces.distribution, hasServerRole: hasServerRole, hasAgentRole: hasAgentRole,
       nodeName: configuration.nodeName(hostname: hostname) { nodeID },
       certificateName: certificateName("\(data)/agent/client-kubelet.crt"), dataDirectory: data,
@@ -107,6 +107,8 @@ struct InstallationFinder {
         isWanted: configuration.flag(.withNodeID), id: nodeID,
         isOverridden: isNodeIDOverridden(starter, location), dropInSince: nodeIDDropIn(location)),
       configurationDropIns: location.map { ConfigurationFiles(root: root, location: $0).dropIns })
+    if hasServerRole { installation.disabledAddons = configuration.disabledAddons }
+    return installation
   }
 
   /// K3s takes whatever the file holds, and makes one only where there is none (k3s-facts 1.3): what can end no node's

@@ -59,6 +59,8 @@ package struct K3sOptions: Hashable, Sendable {
   package var values: [K3sOption: String]
   /// The values of options that are secrets; there are none but on demand.
   package private(set) var secrets: [K3sOption: SecretOption] = [:]
+  /// What the server is told to leave out: every value counts, not only the last (k3s-facts 4, 5.1).
+  package private(set) var disabled: [String] = []
 
   package init(_ values: [K3sOption: String] = [:]) { self.values = values }
 
@@ -71,11 +73,16 @@ package struct K3sOptions: Hashable, Sendable {
       guard argument.hasPrefix("-") else { continue }
       let name = argument.drop { $0 == "-" }
       if let equals = name.firstIndex(of: "=") {
+        disable(name[..<equals], [String(name[name.index(after: equals)...])])
         if let option = K3sOption(spelled: name[..<equals]) {
           keep(String(name[name.index(after: equals)...]), of: option, wanted)
         }
       } else if let option = K3sOption(spelled: name) {
         if let value = option.isFlag ? "true" : rest.popFirst() { keep(value, of: option, wanted) }
+      } else if Self.disabling.contains(String(name)) {
+        disable(name, rest.popFirst().map { [$0] } ?? [])
+      } else {
+        disable(name, ["true"])
       }
     }
   }
@@ -84,12 +91,18 @@ package struct K3sOptions: Hashable, Sendable {
   /// it, the last item, since each item is one more `--key=value` (k3s-facts 5.1).
   package init(configurations: [YAMLNode], wanted: Set<K3sOption> = K3sOption.kept) {
     var lists: [K3sOption: [String]] = [:]
+    var disabledBy: [String: [String]] = [:]
     for entry in configurations.flatMap({ $0.mapping ?? [] }) {
       let appends = entry.key.hasSuffix("+")
+      let name = appends ? entry.key.dropLast() : entry.key[...]
+      if Self.disabling.contains(String(name)) || name == Self.disablingCloud {
+        disabledBy[String(name)] = (appends ? disabledBy[String(name)] ?? [] : []) + Self.texts(of: entry.value)
+      }
       guard let option = K3sOption(spelled: appends ? entry.key.dropLast() : entry.key[...]) else { continue }
       lists[option] = (appends ? lists[option] ?? [] : []) + Self.texts(of: entry.value)
     }
     values = [:]
+    for (name, values) in disabledBy.sorted(by: { $0.key < $1.key }) { disable(name[...], values) }
     for (option, list) in lists { if let value = list.last { keep(value, of: option, wanted) } }
   }
 
@@ -100,6 +113,21 @@ package struct K3sOptions: Hashable, Sendable {
     values = [:]
     for option in wanted {
       if let name = option.variable(of: distribution), let value = environment[name] { keep(value, of: option, wanted) }
+    }
+  }
+
+  private static let disabling: Set = ["disable", "no-deploy"]
+  private static let disablingCloud = "disable-cloud-controller"
+
+  private mutating func disable(_ name: some StringProtocol, _ values: [String]) {
+    if Self.disabling.contains(String(name)) {
+      disabled += values.flatMap { $0.split(separator: ",") }.map { word in
+        String(word.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+      }
+    } else if name == Self.disablingCloud,
+      values.last.map({ ["1", "t", "true", "y", "yes", "on"].contains($0.lowercased()) }) == true
+    {
+      disabled.append("ccm")
     }
   }
 
@@ -139,6 +167,12 @@ package struct K3sConfiguration: Hashable, Sendable {
       }
     }
     return .absent
+  }
+
+  /// Of all sources together: a list on the command line is no other than one in a file.
+  package var disabledAddons: Observed<[String]> {
+    if let obstacle = arguments.obstacle ?? files.obstacle { return .unknown(obstacle) }
+    return .present((files.value?.disabled ?? []) + (arguments.value?.disabled ?? []))
   }
 
   /// As Go reads a truth value, and YAML 1.1 in plain text; nonsense, with which K3s would not start, counts as no.

@@ -1,13 +1,21 @@
 import NodePasswordCore
 
 /// Whom a change is news for.
-struct WatchInterest: OptionSet, Sendable {
+struct WatchInterest: OptionSet, Hashable, Sendable {
   let rawValue: Int
 
   static let machine = WatchInterest(rawValue: 1)
   static let policy = WatchInterest(rawValue: 2)
   /// A part of the way to a watched file: what lies behind it may be another by now.
   static let way = WatchInterest(rawValue: 4)
+  static let legacyFile = WatchInterest(rawValue: 8)
+  static let credentials = WatchInterest(rawValue: 16)
+  static let manifests = WatchInterest(rawValue: 32)
+
+  /// Who is woken for what, but for the policy.
+  static let subjects: [(interest: WatchInterest, subject: Subject)] = [
+    (.machine, .machine), (.legacyFile, .legacyFile), (.credentials, .credentials), (.manifests, .manifests),
+  ]
 }
 
 /// One file to watch, there or not; or a directory of which certain files count.
@@ -16,9 +24,19 @@ struct WatchTarget: Hashable, Sendable {
 
   /// As the machine knows it, without the prefix of a made-up root.
   var path: String
-  var isPolicy = false
+  /// Whom it is news for.
+  var interest = WatchInterest.machine
   /// The path is a directory, and each name in it with one of these ends counts. Empty: the path is the file.
   var suffixes: [String] = []
+  /// Whether folders within that directory are watched, too.
+  var folders = Folders.none
+
+  enum Folders: Hashable, Sendable {
+    case none
+    case all
+    /// And those that a link leads to, but no link within one of those.
+    case allAndLinked
+  }
 
   var isDirectory: Bool { !suffixes.isEmpty }
 
@@ -36,6 +54,27 @@ struct WatchTarget: Hashable, Sendable {
     return files(
       nodeDirectory: SplitPath(installation.passwordPath).directory, dataDirectory: installation.dataDirectory,
       dropIns: dropIns) + (installation.unit.map(unitFiles) ?? [])
+      + (installation.hasServerRole ? server(installation) + manifests(installation) : [])
+  }
+
+  /// What lies below `server/` and has a look of its own (k3s-facts 3.2).
+  private static func server(_ installation: Installation) -> [WatchTarget] {
+    let directory = "\(installation.dataDirectory)/server"
+    // The folders for their modes, and for coming and going.
+    let names = ["", "/cred", "/token", "/node-token", "/agent-token", "/tls/server-ca.crt"]
+    return names.map { WatchTarget(path: directory + $0, interest: .credentials) }
+      + [WatchTarget(path: "\(directory)/cred", interest: .credentials, suffixes: [""])]
+      + [WatchTarget(path: installation.legacyPasswordPath, interest: .legacyFile)]
+  }
+
+  /// What K3s walks (k3s-facts 4), and the list of what was accepted of it, which a verb may change.
+  private static func manifests(_ installation: Installation) -> [WatchTarget] {
+    [
+      WatchTarget(
+        path: installation.dataDirectory + LinuxManifests.directoryName, interest: .manifests,
+        suffixes: ManifestName.manifestSuffixes + [ManifestName.skipSuffix], folders: .allAndLinked),
+      WatchTarget(path: Paths.manifestBaseline + "/list", interest: .manifests),
+    ]
   }
 
   private static func standardDropIns(_ distribution: Distribution) -> String {
@@ -61,13 +100,18 @@ struct WatchTarget: Hashable, Sendable {
       + [WatchTarget(path: "\(directories[0])/\(unit).d", suffixes: [".conf"])]
   }
 
+  /// The same for a folder in it.
+  func folder(_ name: String) -> WatchTarget {
+    var folder = self
+    folder.path += "/\(name)"
+    return folder
+  }
+
   /// The policy and its drop-ins.
   static let policy = [
-    WatchTarget(path: "/etc/nodepassd/policy.yaml", isPolicy: true),
-    WatchTarget(path: "/etc/nodepassd/policy.d", isPolicy: true, suffixes: documents),
+    WatchTarget(path: "/etc/nodepassd/policy.yaml", interest: .policy),
+    WatchTarget(path: "/etc/nodepassd/policy.d", interest: .policy, suffixes: documents),
   ]
-
-  var interest: WatchInterest { isPolicy ? .policy : .machine }
 }
 
 /// What one watched directory is watched for.
@@ -75,6 +119,8 @@ struct WatchedDirectory: Sendable {
   var names: [String: WatchInterest] = [:]
   /// Whom every file with such an end is news for, but our own temporary files.
   var documents: [String: WatchInterest] = [:]
+  /// Whom folders, and links that may lead to some, are news for.
+  var folders: WatchInterest = []
   /// Of everything behind it: for when the directory itself goes.
   var everything: WatchInterest = []
 
@@ -83,9 +129,12 @@ struct WatchedDirectory: Sendable {
     everything.formUnion(interest.subtracting(.way))
   }
 
-  func interest(in name: String) -> WatchInterest {
+  func interest(in event: InotifyEvent) -> WatchInterest {
+    let name = event.name
     var interest = names[name] ?? []
     guard !name.hasPrefix(AtomicFile.temporaryPrefix) else { return interest }
+    // Of a name that came or went it cannot be told what it was.
+    if event.has(InotifyMask.comingOrGoing) { interest.formUnion(folders) }
     for (suffix, readers) in documents where name.lowercased().hasSuffix(suffix) { interest.formUnion(readers) }
     return interest
   }

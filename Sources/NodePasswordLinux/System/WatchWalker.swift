@@ -29,6 +29,9 @@ package struct WatchWalker {
 
   /// As many as the kernel follows in one path (path_resolution(7)).
   private static let linkLimit = 40
+  /// Folders and links below all targets, and folders within folders.
+  package static let folderLimit = 1_000
+  private static let depthLimit = ManifestWalk.depthLimit
 
   let inotify: Int32
   /// The made-up root; empty for the real one.
@@ -37,6 +40,7 @@ package struct WatchWalker {
   private(set) var directories: [Int32: WatchedDirectory] = [:]
   /// The first thing that kept a watch from being set up.
   private(set) var obstacle: Obstacle?
+  private var folders = 0
 
   init(inotify: Int32, root: String, addWatch: @escaping AddWatch) {
     self.inotify = inotify
@@ -69,7 +73,7 @@ package struct WatchWalker {
         }
         ahead += Self.components(of: link)
       case S_IFDIR where !isLast: directory = next
-      case S_IFDIR where target.isDirectory: watchDocuments(in: next, target)
+      case S_IFDIR where target.isDirectory: watchDocuments(in: next, target, depth: 0)
       default: return
       }
     }
@@ -89,12 +93,53 @@ package struct WatchWalker {
     return true
   }
 
-  private mutating func watchDocuments(in directory: HeldDescriptor, _ target: WatchTarget) {
+  private mutating func watchDocuments(in directory: HeldDescriptor, _ target: WatchTarget, depth: Int) {
     guard let watch = add(directory, InotifyMask.contents, target) else { return }
     for suffix in target.suffixes {
       directories[watch, default: WatchedDirectory()].documents[suffix, default: []].formUnion(target.interest)
     }
     directories[watch]?.everything.formUnion(target.interest)
+    guard target.folders != .none else { return }
+    directories[watch]?.folders.formUnion(target.interest)
+    watchFolders(in: directory, target, depth: depth)
+  }
+
+  /// The folders that are there now; one that comes later is an event, since its parent is watched already.
+  private mutating func watchFolders(in directory: HeldDescriptor, _ target: WatchTarget, depth: Int) {
+    let listed = Descriptor.open("/proc/self/fd/\(directory.raw)", O_RDONLY | O_DIRECTORY, followingLink: true)
+      .flatMap { $0.names(limit: ManifestWalk.nameLimit) }
+    guard case .success(let names?) = listed else {
+      if case .failure(let error) = listed { return fail(error.code, target.path) }
+      return tooMuch(target)
+    }
+    for name in names {
+      var facts = stat()
+      guard fstatat(directory.raw, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
+      switch facts.st_mode & S_IFMT {
+      case S_IFDIR:
+        folders += 1
+        guard folders <= Self.folderLimit, depth < Self.depthLimit else { return tooMuch(target) }
+        guard let next = HeldDescriptor(nodepassd_open_path(directory.raw, name)) else { continue }
+        watchDocuments(in: next, target.folder(name), depth: depth + 1)
+      case S_IFLNK where target.folders == .allAndLinked:
+        // What leads nowhere now may lead to a folder later; and a linked manifest is written where it lies.
+        let isThere = fstatat(directory.raw, name, &facts, 0) == 0
+        guard !isThere || facts.st_mode & S_IFMT == S_IFDIR || ManifestName.counts(name) else { continue }
+        folders += 1
+        guard folders <= Self.folderLimit else { return tooMuch(target) }
+        var linked = target.folder(name)
+        linked.folders = .all
+        walk(to: linked)
+      default: continue
+      }
+    }
+  }
+
+  private mutating func tooMuch(_ target: WatchTarget) {
+    if obstacle == nil {
+      obstacle = Obstacle(
+        .tooLarge, at: target.path, "more than \(Self.folderLimit) folders and links, or too deep, to watch")
+    }
   }
 
   /// By descriptor, so that it is this very directory and not one that took its place.

@@ -183,6 +183,21 @@ struct FleetClusterWatch: ClusterWatch {
     }
   }
 
+  func census(of names: Set<NodeName>, _ completion: @escaping Completion<Observed<LegacyCensus>>) {
+    let answer = ports.withServer { server -> Observed<LegacyCensus> in
+      guard let watch = server.watch, watch.syncedSince != nil else {
+        return .unknown(Obstacle(.unreachable, at: "the watches", "not synced"))
+      }
+      let known = names.filter { watch.nodes[$0] != nil }
+      let alone = known.filter { watch.secrets[$0] == nil }.sorted()
+      return .present(
+        LegacyCensus(
+          nodes: watch.nodes.count, withRow: known.count, withRowAlone: Array(alone.prefix(LegacyCensus.nameLimit)),
+          withRowAloneCount: alone.count, strangers: names.count - known.count))
+    }
+    completion(.success(answer))
+  }
+
   func noteInspected(_ secret: SecretIdentity) {
     guard let name = NodeName(secretName: secret.name) else { return }
     ports.withServer { $0.watch?.inspected[name] = secret }

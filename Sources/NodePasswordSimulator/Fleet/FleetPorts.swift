@@ -19,7 +19,9 @@ struct FleetPorts: Sendable {
       derivation: ports, policies: ports,
       journal: ports,
       status: ports, services: ports, agentJournal: FleetAgentJournal(ports: ports), units: own, alerts: own,
-      credential: own, agentConfiguration: own, supervisor: own, exit: { _ in })
+      credential: own, agentConfiguration: own, supervisor: own, serverCredentials: NoServerCredentials(),
+      legacyPasswords: NoLegacyPasswords(), manifests: NoManifests(), manifestBaseline: NoManifests(),
+      exit: { _ in })
   }
 
   private var keys: any FleetKeys { world.setting.key == nil ? NoFleetKeys() : FleetKeyPort(ports: self) }

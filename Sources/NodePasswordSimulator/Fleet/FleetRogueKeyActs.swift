@@ -41,6 +41,8 @@ extension FleetRogue {
       ports.send(Record(.healed, [.subject: "node/\(Self.worker)", .remedy: Remedy.replaceSecret.rawValue]))
     case .letStrangerIn:
       reset(Self.worker, word: Remedy.replaceSecret.rawValue)
+      // Later than within the one round trip that a replacement takes.
+      world.run(for: .milliseconds(200))
       sendStranger()
       world.run(for: .seconds(1))
     case .hideLostRace:

@@ -11,6 +11,10 @@ extension ServerModel {
   /// Answers what the unit logs about an acceptance.
   mutating func admit(_ name: String, _ password: [UInt8], at time: WallTime) throws(SupervisorRefusal) -> [JournalLine]
   {
+    if version.keepsPasswordsInFile {
+      try admitByRow(name, password)
+      return []
+    }
     if phase == .coreNotReady {
       guard name == configuration.ownNode?.rawValue else {
         throw SupervisorRefusal(code: 503, words: "runtime core not ready")

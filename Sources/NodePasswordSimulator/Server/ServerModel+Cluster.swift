@@ -73,6 +73,10 @@ package struct ClusterFollower: Sendable {
     syncedSince.map { .present(index.view(syncedSince: $0)) } ?? .unknown(obstacle)
   }
 
+  package func census(of names: Set<NodeName>) -> Observed<LegacyCensus> {
+    syncedSince == nil ? .unknown(obstacle) : .present(index.census(of: names))
+  }
+
   /// There is something that `follow` would bring.
   package func isBehind(_ server: ServerModel) -> Bool {
     syncedSince != nil && (server.generation != generation || server.store.revision != version)

@@ -14,7 +14,7 @@ import NodePasswordCore
 ///   what the daemon's ports and an agent ask for, in Swift types (`ServerModel+Calls.swift`).
 ///
 /// Not modelled: `managedFields`, Roles and admission policies as objects (`AccessRule` and `AdmissionRule` stand for
-/// them), the file `cred/node-passwd` of releases before 1.20, etcd-only servers.
+/// them), the file `cred/node-passwd` after 1.19, etcd-only servers.
 package struct ServerModel: Sendable {
   package struct Configuration: Sendable {
     package var distribution: Distribution
@@ -78,6 +78,9 @@ package struct ServerModel: Sendable {
   /// Where not `nil`, creating a Secret is forbidden with this cause, for example
   /// `exceeded quota: q, requested: secrets=1, used: secrets=37, limited: secrets=1`.
   package var secretCreationObstacle: String?
+  /// `cred/node-passwd` of a server up to 1.19, on its own disk; and where that is a real one.
+  package var legacy = LegacyDisk()
+  package var rowFile: RowFile?
   package internal(set) var phase = Phase.ready
   package internal(set) var store: ObjectStore
   var entropy: Entropy

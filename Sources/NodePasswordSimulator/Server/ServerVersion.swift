@@ -39,6 +39,8 @@ package struct ServerVersion: Hashable, Comparable, Sendable {
     return minor > (first.last?.minor ?? 0)
   }
 
+  /// Node passwords are rows of a file; there are no Secrets (k3s-facts 2.1).
+  package var keepsPasswordsInFile: Bool { minor < 20 }
   /// Secrets have a type of their own and an owner, and orphans are swept (k3s-facts 2.8).
   package var hasTypedSecrets: Bool { has([(31, 14), (32, 10), (33, 6), (34, 2)]) }
   /// A Secret that cannot be created defers the check instead of refusing; errors are `Status` objects (k3s-facts 2.3).

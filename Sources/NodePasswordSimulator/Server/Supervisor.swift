@@ -115,9 +115,11 @@ extension ServerModel {
     _ kind: CertificateGrant.Kind, _ request: APIRequest, _ identity: Identity?, at time: WallTime
   ) throws(SupervisorRefusal) -> APIResponse {
     let name = header("Name", request).lowercased()
-    guard !name.isEmpty else { throw SupervisorRefusal(code: 400, words: "node name not set") }
+    // Up to 1.20.0 whatever is missing is an error of the server (k3s-facts 2.3).
+    let missing = version < ServerVersion(20, 2) ? 500 : 400
+    guard !name.isEmpty else { throw SupervisorRefusal(code: missing, words: "node name not set") }
     let password = Array(header("Password", request).utf8)
-    guard !password.isEmpty else { throw SupervisorRefusal(code: 400, words: "node password not set") }
+    guard !password.isEmpty else { throw SupervisorRefusal(code: missing, words: "node password not set") }
     try checkIdentity(identity, name)
     var lines = try admit(name, password, at: time)
     let addresses = header("IP", request).split(separator: ",").map(String.init)

@@ -27,7 +27,8 @@ struct Authority: Sendable {
     var validity = Duration.seconds(365 * 86400)
   }
 
-  init(commonName: String) throws {
+  /// - Parameter issuer: who signs its certificate; `nil`: itself.
+  init(commonName: String, issuedBy issuer: Authority? = nil) throws {
     let key = P256.Signing.PrivateKey()
     let name = try DistinguishedName { CommonName(commonName) }
     self.key = key
@@ -36,17 +37,21 @@ struct Authority: Sendable {
     certificate = try Certificate(
       version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: .init(key.publicKey),
       notValidBefore: now.addingTimeInterval(-3600), notValidAfter: now.addingTimeInterval(10 * 365 * 86400),
-      issuer: name, subject: name, signatureAlgorithm: .ecdsaWithSHA256,
+      issuer: issuer?.name ?? name, subject: name, signatureAlgorithm: .ecdsaWithSHA256,
       extensions: try Certificate.Extensions {
         Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil))
         Critical(KeyUsage(digitalSignature: true, keyEncipherment: true, keyCertSign: true))
         SubjectKeyIdentifier(hash: Certificate.PublicKey(key.publicKey))
       },
-      issuerPrivateKey: .init(key))
+      issuerPrivateKey: .init(issuer?.key ?? key))
   }
 
   var pem: String {
     get throws { try certificate.serializeAsPEM().pemString + "\n" }
+  }
+
+  var der: [UInt8] {
+    get throws { try certificate.serializeAsPEM().derBytes }
   }
 
   /// Signs `leaf` for a key made here.

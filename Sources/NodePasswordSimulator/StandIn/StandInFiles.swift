@@ -126,7 +126,7 @@ extension StandIn {
   }
 
   /// A new file or a new content; the mode holds from the first byte on.
-  private static func write(_ text: String, to path: String, mode: mode_t) throws {
+  static func write(_ text: String, to path: String, mode: mode_t) throws {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
     guard descriptor >= 0 else { throw StartFailure(description: "\(path): errno \(errno)") }
     defer { close(descriptor) }

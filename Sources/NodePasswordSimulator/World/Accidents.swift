@@ -14,6 +14,8 @@ enum Accident: String, CaseIterable, Sendable {
   case strangersSecret, removeSecret, damageSecret, rightfulChange, oldWay, deleteNode, restoreDatastore, apiDown
   /// Other machines ask this server for names that are taken.
   case strangersJoin
+  /// Somebody changes a server's tokens, or who may read them.
+  case meddleWithCredentials
   // To the daemon.
   case crash, maintenance, reload, brokenPolicy
 
@@ -32,7 +34,9 @@ enum Accident: String, CaseIterable, Sendable {
   static func random(in setting: Setting, using random: inout SeededGenerator) -> Self {
     if setting.join == .bootstrapToken, random.chance(15) { return .deleteNode }
     if setting.hasServerRole, random.chance(20) { return .strangersJoin }
-    return allCases.filter { $0 != .strangersJoin }.randomElement(using: &random) ?? .crash
+    if setting.hasServerRole, random.chance(15) { return .meddleWithCredentials }
+    return allCases.filter { $0 != .strangersJoin && $0 != .meddleWithCredentials }.randomElement(using: &random)
+      ?? .crash
   }
 }
 
@@ -72,6 +76,7 @@ extension World {
       if accident == .deleteNode, state.withLock({ $0.random.chance(50) }) { endProcess() }
     case .apiDown: loseServer(for: .seconds(180))
     case .strangersJoin: strangersJoin()
+    case .meddleWithCredentials: meddleWithCredentials()
     case .crash: crashDaemon()
     case .maintenance:
       // The agent is stopped, and the daemon exchanged for another.
@@ -182,6 +187,7 @@ extension World {
       // The log of acts goes with the disk, and what it counted.
       state.acts = []
       state.truth.restores = []
+      state.truth.serverFileActs = []
       state.truth.unitActs = []
       state.truth.secretActs = [:]
       state.truth.mayPutBack = true
@@ -286,7 +292,11 @@ extension World.State {
       truth.lastMeddling = now
       return
     }
-    _ = server.handle(APIRequest("DELETE", path), at: time)
+    if server.version.keepsPasswordsInFile {
+      server.legacy.removeRow(of: name)
+    } else {
+      _ = server.handle(APIRequest("DELETE", path), at: time)
+    }
     truth.lastMeddling = now
     switch accident {
     case .strangersSecret:
@@ -299,6 +309,7 @@ extension World.State {
       truth.stored.insert(password)
       _ = server.register(name.rawValue, password: String(decoding: password, as: UTF8.self), at: time)
       write(password + [10], to: accident == .oldWay ? .stray : .password)
+    case .damageSecret where server.version.keepsPasswordsInFile: server.legacy.addRows(of: name, ["bbbb", "cccc"])
     case .damageSecret:
       let secret = server.distribution.secretName(of: name)
       let body =

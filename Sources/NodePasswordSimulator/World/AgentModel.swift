@@ -92,7 +92,13 @@ extension World {
       return (state.wake, state.incarnation, copies, state.random.span(0...3))
     }
     guard let wake else { return }
-    for _ in 0..<copies { later(delay, incarnation: incarnation) { wake(.machine, .fileChanged) } }
+    let isOld = setting.server.keepsPasswordsInFile
+    for _ in 0..<copies {
+      later(delay, incarnation: incarnation) {
+        wake(.machine, .fileChanged)
+        if isOld { wake(.legacyFile, .fileChanged) }
+      }
+    }
   }
 
   func secretChanged() {

@@ -125,7 +125,10 @@ extension World.State {
     let run = agent.run
     later(span) {
       guard world.isCurrent(run) else { return }
-      world.state.withLock { $0.beginProcess() }
+      world.state.withLock { state in
+        state.beginProcess()
+        state.startServer(world)
+      }
       world.trace("agent starts")
       world.later(.milliseconds(50)) { world.attempt(run) }
     }

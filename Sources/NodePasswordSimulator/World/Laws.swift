@@ -59,6 +59,9 @@ enum Laws {
     // A clock that jumps ahead ends every window; that is what a wall clock in a budget costs.
     guard !state.truth.hasClockJumped else { return nil }
     if exceeds(state.truth.restores, 10, .seconds(599)) { return "L4: more than 10 local acts in 10 minutes" }
+    if exceeds(state.truth.serverFileActs, 10, .seconds(599)) {
+      return "L4: more than 10 acts on files below server/ in 10 minutes"
+    }
     // Counted when it was begun, and a slow bus may have taken its time then.
     if exceeds(state.truth.unitActs, 1, .seconds(580)) { return "L4: more than 1 restart in 10 minutes" }
     if state.truth.secretActs.values.contains(where: { exceeds($0, 1, .seconds(898)) }) {

@@ -9,6 +9,13 @@ extension Laws {
     if let law = objectionToBudgets(state) { state.truth.violations.append(law) }
   }
 
+  /// Files below `server/` have a budget of their own, so that a lost password never waits for them.
+  static func noteServerFileAct(_ name: String, _ state: inout World.State, _ policy: Policy) {
+    if policy.mode == .observe { state.truth.violations.append("L9: \(name) in observe mode") }
+    state.truth.serverFileActs.append(state.now)
+    if let law = objectionToBudgets(state) { state.truth.violations.append(law) }
+  }
+
   /// The moment when the password file gets `password`.
   static func noteRestore(of password: [UInt8], _ state: inout World.State, _ policy: Policy) {
     func object(_ law: String) { state.truth.violations.append(law) }
@@ -109,9 +116,10 @@ extension Laws {
 }
 
 extension World.State {
-  /// The passwords on this machine that fit the Secret as it is now; none where there is no Secret.
+  /// The passwords on this machine that fit the Secret, or the row, as it is now; none where there is neither.
   var rightPasswords: Set<[UInt8]> {
-    guard let text = secretText(effectiveName) else { return [] }
+    let name = effectiveName
+    guard isTaken(name) else { return [] }
     var known: Set<[UInt8]> = []
     for place in [World.Place.password, .stray] {
       for line in World.trimmed(files[place]?.bytes ?? []).split(separator: 10) { known.insert(Array(line)) }
@@ -120,6 +128,6 @@ extension World.State {
       if let document = EscrowDocument(decoding: bytes) { known.formUnion(document.allBytes) }
     }
     if let credential = machine.credential { known.insert(credential) }
-    return known.filter { StoredHash.objection($0, text, server.keyDerivation) == nil }
+    return known.filter { fits($0, name) }
   }
 }

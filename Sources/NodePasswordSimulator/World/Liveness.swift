@@ -6,6 +6,8 @@ extension World.State {
   /// The password that would end a refusal under this name, where this machine has it and the daemon may use it.
   func cure(_ name: NodeName, _ setting: Setting, _ policy: Policy) -> [UInt8]? {
     guard policy.mode == .enforce, policy.escrow != .none, machine.isHardwareReadable else { return nil }
+    // Which version runs is told by the Node; without it nobody knows whether the rows speak for the server (law L3).
+    if setting.hasServerRole, server.version.keepsPasswordsInFile, !hasNode(name) { return nil }
     if let file = files[.escrow] {
       guard let document = EscrowDocument(decoding: file.bytes) else { return nil }
       if isOwn(document), let accepted = document.acceptedBytes {
@@ -97,7 +99,7 @@ struct Ending {
     case .unknown: found.append("liveness: something cannot be seen although all is calm: \(report.findings)")
     case .inSync: found += objectionsToInSync()
     }
-    return found + objectionsToWords()
+    return found + objectionsToWords() + objectionsToCredentials(report)
   }
 
   private var name: NodeName { state.effectiveName }
@@ -116,6 +118,7 @@ struct Ending {
   private func objectionsToInSync() -> [String] {
     guard policy.mode == .enforce else { return [] }
     var found: [String] = []
+    if !credentialDrifts.isEmpty { found.append("“in sync”, and tokens or credentials are not") }
     if setting.hasServerRole, hasNode, state.files[.password] != nil,
       !(state.passwordInFile.map { state.fits($0, name) } ?? false)
     {
@@ -204,6 +207,28 @@ struct Ending {
     if setting.hasServerRole, !isSecretMine { found.append("the Secret is not this machine's to replace") }
     if setting.hasServerRole, areManyRefused { found.append("several names are refused at once") }
     if setting.hasServerRole, hasDamagedNeighbour { found.append("the Secret of another Node is missing, or damaged") }
+    if !credentialDrifts.isEmpty { found.append("tokens or credentials are a person's") }
+    return found
+  }
+
+  /// What only a person mends: no rule closes what is open, or the budget was spent on something else.
+  private var credentialDrifts: Set<Drift> {
+    let drifts = state.credentials?.drifts(password: AgentState.token) ?? []
+    return setting.tightensCredentials && policy.mode == .enforce ? drifts.subtracting([.credentialExposed]) : drifts
+  }
+
+  /// Each drift below `server/` that is there, and none that is not.
+  private func objectionsToCredentials(_ report: StatusReport) -> [String] {
+    guard let credentials = state.credentials else { return [] }
+    var found: [String] = []
+    let there = credentials.drifts(password: AgentState.token)
+    let said = Set(report.subjects.first { $0.subject == "\(Subject.credentials)" }?.findings.map(\.drift) ?? [])
+    if there != said {
+      found.append("liveness: of tokens and credentials \(there.map(\.rawValue)), and said is \(said.map(\.rawValue))")
+    }
+    if setting.tightensCredentials, policy.mode == .enforce, there.contains(.credentialExposed) {
+      found.append("liveness: others may read credentials")
+    }
     return found
   }
 
@@ -217,12 +242,15 @@ struct Ending {
 
   /// A Node of another name, as after a rename, whose Secret no join will mend.
   private var hasDamagedNeighbour: Bool {
-    state.server.store.objects(.nodes).contains { node in
-      guard let other = node.at("metadata", "name")?.text.flatMap({ NodeName($0) }), other != name else { return false }
-      guard let text = state.secretText(other) else { return true }
-      if case .failure = PasswordHash.parse(SecretBytes(copying: Array(text.utf8))) { return true }
-      return false
-    }
+    !state.server.version.keepsPasswordsInFile
+      && state.server.store.objects(.nodes).contains { node in
+        guard let other = node.at("metadata", "name")?.text.flatMap({ NodeName($0) }), other != name else {
+          return false
+        }
+        guard let text = state.secretText(other) else { return true }
+        if case .failure = PasswordHash.parse(SecretBytes(copying: Array(text.utf8))) { return true }
+        return false
+      }
   }
 
   private var hasUsableEscrow: Bool {

@@ -15,10 +15,12 @@ package enum Misdeed: String, CaseIterable, Sendable {
   case tellInRecord, tellInStatus, tellInAlert, showBesideHealthyAgent
   case alertTwice, alertAgainAndAgain, alertUnasked
   case tellOfNoJoin, tellJoinTwice
+  case closeInObserveMode, closeUnasked, closeWhatIsNotOpen
 
   fileprivate var isInObserveMode: Bool {
     switch self {
-    case .restoreInObserveMode, .removeInObserveMode, .deleteInObserveMode, .countInObserveMode, .sweepInObserveMode:
+    case .restoreInObserveMode, .removeInObserveMode, .deleteInObserveMode, .countInObserveMode, .sweepInObserveMode,
+      .closeInObserveMode:
       true
     default: false
     }
@@ -34,7 +36,8 @@ package enum Misdeed: String, CaseIterable, Sendable {
     case .restartUnasked: "design 6: restarts a unit although no rule says so"
     case .probeUnasked: "design 6: probes although the policy says never"
     case .probeAgainAndAgain: "k3s-facts 6.1: probes twice"
-    case .restoreInObserveMode, .removeInObserveMode, .deleteInObserveMode, .countInObserveMode, .sweepInObserveMode:
+    case .restoreInObserveMode, .removeInObserveMode, .deleteInObserveMode, .countInObserveMode, .sweepInObserveMode,
+      .closeInObserveMode:
       "L9"
     case .restoreFromNowhere: "design 7: restored another password"
     case .restoreAnothers: "design 7: restored from an escrow that is another machine's"
@@ -58,6 +61,8 @@ package enum Misdeed: String, CaseIterable, Sendable {
     case .alertUnasked: "design 6: an alert although"
     case .tellOfNoJoin: "design 5: tells of a refused join that never was"
     case .tellJoinTwice: "design 8: tells twice of a refused join"
+    case .closeUnasked: "design 6: closes credentials although no rule says so"
+    case .closeWhatIsNotOpen: "design 5: closed what was not open"
     }
   }
 
@@ -88,7 +93,9 @@ private struct Rogue {
     setting.hasServerRole = [
       .restartControlPlane, .renameControlPlane, .deleteInObserveMode, .replaceInHoldOff, .replaceTheDead,
       .replaceElsewhere, .makeForAnother, .deleteUnseen, .tellOfNoJoin, .tellJoinTwice,
+      .closeInObserveMode, .closeUnasked, .closeWhatIsNotOpen,
     ].contains(misdeed)
+    setting.tightensCredentials = misdeed == .closeWhatIsNotOpen
     setting.escrow = misdeed == .provisionUnasked ? .file : .credential
     setting.probe = misdeed == .probeUnasked ? .never : .whenRefused
     setting.refused = misdeed == .restartUnasked ? nil : .restartAgent
@@ -122,7 +129,19 @@ private struct Rogue {
     case .tellInRecord, .tellInStatus, .tellInAlert, .showBesideHealthyAgent, .alertTwice, .alertAgainAndAgain,
       .alertUnasked, .tellOfNoJoin, .tellJoinTwice:
       say(ports)
+    case .closeInObserveMode, .closeUnasked, .closeWhatIsNotOpen: closeCredentials(SimulatedCredentials(ports: ports))
     }
+  }
+
+  private func closeCredentials(_ credentials: SimulatedCredentials) {
+    let setting = world.setting
+    let (installation, files) = world.state.withLock { state in
+      (
+        SimulatedPorts.installation(state, setting, world.unitName),
+        state.credentials?.all ?? []
+      )
+    }
+    credentials.tighten(files, installation, Self.done)
   }
 
   // MARK: Unit

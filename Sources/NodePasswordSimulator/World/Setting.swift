@@ -41,7 +41,11 @@ package struct Setting: Sendable {
   package var probe: Policy.Probe
   /// What a rule says about a refused agent; `nil`: no rule does.
   package var refused: Remedy?
+  /// What a rule says about manifests; `nil`: no rule does.
+  package var manifests: Remedy?
   package var hasAlerts: Bool
+  /// A rule closes credentials that others may read.
+  package var tightensCredentials: Bool
   /// A provisioner brought a password, whether the policy asks for it or not.
   package var hasCredential: Bool
 
@@ -73,6 +77,7 @@ package struct Setting: Sendable {
     refused = random.chance(40) ? nil : random.chance(45) ? .restartAgent : random.chance(85) ? .useNodeID : .report
     hasAlerts = random.chance(75)
     hasCredential = random.chance(escrow.takesCredential ? 85 : 12)
+    tightensCredentials = random.chance(60)
   }
 
   /// An agent's machine with nothing out of the ordinary.
@@ -92,6 +97,7 @@ package struct Setting: Sendable {
     setting.refused = nil
     setting.hasAlerts = false
     setting.hasCredential = false
+    setting.tightensCredentials = false
     return setting
   }
 
@@ -109,7 +115,30 @@ package struct Setting: Sendable {
       let rule = "rules:\n  - { name: refused, drift: [agent-refused], do: \(refused.rawValue) }\n"
       texts.append(PolicyText(file: "policy.d/refused.yaml", bytes: Array((head + rule).utf8), isDropIn: true))
     }
+    if tightensCredentials {
+      let rule = "rules:\n  - { name: closed, drift: [credential-exposed], do: tighten-credential }\n"
+      texts.append(PolicyText(file: "policy.d/credentials.yaml", bytes: Array((head + rule).utf8), isDropIn: true))
+    }
+    if server.keepsPasswordsInFile {
+      let rules =
+        "rules:\n  - { name: rows, drift: [legacy-entry-missing, legacy-entry-mismatch], do: write-legacy-entry }\n"
+        + "  - { name: twice, drift: [legacy-entry-duplicated], do: remove-legacy-entry }\n"
+      texts.append(PolicyText(file: "policy.d/rows.yaml", bytes: Array((head + rules).utf8), isDropIn: true))
+    }
+    if let manifests {
+      let drifts = "[manifest-added, manifest-changed, manifest-removed, manifest-skipped]"
+      let rule = "rules:\n  - { name: manifests, drift: \(drifts), do: \(manifests.rawValue) }\n"
+      texts.append(PolicyText(file: "policy.d/server.yaml", bytes: Array((head + rule).utf8), isDropIn: true))
+    }
     return texts
+  }
+
+  /// A server of the last era that keeps passwords in a file, with an agent of the same.
+  package mutating func growOld() {
+    hasServerRole = true
+    server = ServerVersion(19, 8)
+    agent = server
+    join = .token
   }
 
   /// For a person who looks at a life that went wrong.

@@ -22,6 +22,13 @@ struct SimulatedClusterWatch: ClusterWatch {
     }
   }
 
+  func census(of names: Set<NodeName>, _ completion: @escaping Completion<Observed<LegacyCensus>>) {
+    ports.effect("census of rows", canFail: false, completion) { state in
+      let stopped = Obstacle(.notConfigured, at: "the watch of the cluster", "it does not run")
+      return .success(state.clusterWatch?.follower.census(of: names) ?? .unknown(stopped))
+    }
+  }
+
   func noteInspected(_ secret: SecretIdentity) {
     ports.world.state.withLock { $0.clusterWatch?.follower.noteInspected(secret) }
   }

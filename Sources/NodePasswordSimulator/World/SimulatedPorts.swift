@@ -20,6 +20,9 @@ struct SimulatedPorts: Sendable {
       services: ports, agentJournal: SimulatedAgent(ports: ports), units: SimulatedAgent(ports: ports),
       alerts: SimulatedAgent(ports: ports), credential: SimulatedAgent(ports: ports),
       agentConfiguration: SimulatedAgent(ports: ports), supervisor: SimulatedAgent(ports: ports),
+      serverCredentials: SimulatedCredentials(ports: ports),
+      legacyPasswords: SimulatedLegacyPasswords(ports: ports),
+      manifests: SimulatedManifests(ports: ports), manifestBaseline: SimulatedManifests(ports: ports),
       exit: { status in world.state.withLock { $0.truth.exits.append(status) } })
   }
 
@@ -59,7 +62,9 @@ struct SimulatedPorts: Sendable {
     switch result {
     case .success(is Observed<PasswordFileReading>), .success(is Observed<SecretBytes>),
       .success(is Observed<[PolicyText]>), .success(is Observed<Installation>), .success(is Observed<LedgerReading>),
-      .success(is Observed<SecretDraft>):
+      .success(is Observed<SecretDraft>), .success(is Observed<CredentialReading>),
+      .success(is Observed<LegacyReading>),
+      .success(is Observed<ManifestTree>), .success(is Observed<AcceptedManifests>):
       "read"
     case .success(let value): "\(value)".replacing("NodePasswordCore.", with: "")
     case .failure(let obstacle): "\(obstacle)"
@@ -141,7 +146,7 @@ extension SimulatedPorts: Machine, ChangeWatch {
     let isWanted = state.files[.dropIn] != nil
     let name = isWanted ? state.nodeID.flatMap { NodeName("\(machine.configuredName)-\($0)") } : machine.configuredName
     let unreadable = Obstacle(.inputOutput, at: "the hardware's identity", "EIO: Input/output error")
-    return Installation(
+    var installation = Installation(
       distribution: distribution, hasServerRole: setting.hasServerRole, hasAgentRole: true,
       nodeName: name.map { .present($0) } ?? .absent,
       certificateName: state.certificateName.map { .present($0) } ?? .absent,
@@ -154,6 +159,8 @@ extension SimulatedPorts: Machine, ChangeWatch {
         isWanted: .present(isWanted), id: state.nodeID.map { .present($0) } ?? .absent,
         dropInSince: state.files[.dropIn].map { WallTime(nanoseconds: $0.modified) }),
       configurationDropIns: .present("\(distribution.configurationDirectory)/config.yaml.d"))
+    installation.disabledAddons = .present(state.manifests.disabled)
+    return installation
   }
 
   func certificates(

@@ -72,6 +72,8 @@ package enum Simulation {
       state.journal.isUnreadable = false
       state.bus = World.BusModel()
       state.calmSince = state.now
+      let now = state.time.wall
+      state.credentials?.mendUnreadable(password: AgentState.token, at: now)
       return (state.daemon != nil, state.random.chance(50))
     }
     if !hasDaemon { world.run(for: .seconds(10)) }

@@ -64,6 +64,7 @@ extension World.State {
     guard answer.status == 403,
       answer.message.hasSuffix("node \(name): hash does not match")
         || answer.message.hasSuffix("node '\(name)': hash does not match")
+        || answer.message.hasPrefix("Node password validation failed for '\(name)'")
     else { return }
     truth.refusedJoins[name, default: []].append(Truth.RefusedJoin(at: now, peer: peer))
   }
@@ -72,7 +73,7 @@ extension World.State {
   fileprivate mutating func askAsStranger(_ name: NodeName, _ address: String, _ right: String, _ wrong: String) {
     guard !isAPIDown else { return }
     truth.secrets.formUnion([right, wrong])
-    if secretText(name) == nil {
+    if !isTaken(name) {
       guard name != effectiveName, name != joiningName else { return }
       _ = server.register(name.rawValue, password: right, at: time.wall)
     }

@@ -38,6 +38,7 @@ struct Truth {
 
   // Acts, by moment.
   var restores: [Moment] = []
+  var serverFileActs: [Moment] = []
   /// By the Secret's name.
   var secretActs: [String: [Moment]] = [:]
   var unitActs: [Moment] = []
@@ -142,8 +143,18 @@ extension World.State {
     return String(decoding: bytes, as: UTF8.self)
   }
 
+  func hasNode(_ name: NodeName) -> Bool {
+    server.store.objects(.nodes).contains { $0.at("metadata", "name")?.text == name.rawValue }
+  }
+
+  /// The server holds a password for this name, by its hash or as a row.
+  func isTaken(_ name: NodeName) -> Bool {
+    server.version.keepsPasswordsInFile ? server.legacy.password(of: name) != nil : secretText(name) != nil
+  }
+
   /// Whether the server would take this password for this name; one without a Secret is anybody's.
   func fits(_ password: [UInt8], _ name: NodeName) -> Bool {
+    if server.version.keepsPasswordsInFile { return server.legacy.password(of: name).map { $0 == password } ?? true }
     guard let text = secretText(name) else { return true }
     return StoredHash.objection(password, text, server.keyDerivation) == nil
   }

@@ -36,12 +36,16 @@ package final class World: Sendable {
     var acts: [Act] = []
     /// What the daemon remembers of the ledger.
     var mark: LedgerMark?
+    /// `server/manifests`, and the baseline.
+    var manifests = ManifestModel()
     /// Hashes of deleted Secrets, by name.
     var reserve: [String: SecretDraft] = [:]
     /// Escrows that the daemon has moved aside.
     var asideEscrows: [[UInt8]] = []
     var nextInode: UInt64 = 100
     var server: ServerModel
+    /// The `server` directory. `nil`: there is no server on this machine.
+    var credentials: CredentialModel?
     var snapshot: DatastoreSnapshot?
     var machine = MachineModel()
     var agent: AgentState
@@ -123,6 +127,7 @@ package final class World: Sendable {
     var state = State(
       random: SeededGenerator(seed: options.seed), server: model,
       agent: AgentState(version: setting.agent, isNotify: setting.starter == .notify))
+    if setting.hasServerRole { state.credentials = CredentialModel(setting.distribution) }
     if setting.hasCredential { state.machine.credential = Array("provisioned-\(options.seed)".utf8) }
     state.truth.secrets = [AgentState.token, AgentState.bootstrapToken, "provisioned-\(options.seed)", "$1:"]
     self.state = Mutex(state)

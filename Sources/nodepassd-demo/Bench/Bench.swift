@@ -33,7 +33,9 @@ struct Bench: ParsableCommand {
         "Cluster (budget: first sync 3 s; 1,000 events a second 10 % of one core)",
         { try ClusterBench(place: place).run() }
       ),
+      ("Manifests", { try ManifestBench(place: place).run() }),
       ("Refused at once", { try RefusalBench().run() }),
+      ("Legacy file of 100,000 rows", { try LegacyBench(place: place, samples: min(samples, 20)).run() }),
       ("Idle", { try IdleBench(place: place, minutes: idleMinutes).run() }),
     ]
     for (title, stage) in stages where title.lowercased().hasPrefix(only.lowercased()) {

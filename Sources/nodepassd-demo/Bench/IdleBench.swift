@@ -28,7 +28,8 @@ struct IdleBench {
       let budget = title == "agent" ? "15 MB" : "30 MB"
       BenchText.row(
         "\(title): resident after \(minutes) min of resyncs",
-        "\(Self.megabytes(memory.resident)) (own memory \(Self.megabytes(memory.anonymous)); budget \(budget))")
+        "\(BenchText.megabytes(memory.resident)) (own memory \(BenchText.megabytes(memory.anonymous)); budget \(budget))"
+      )
     }
   }
 
@@ -42,11 +43,10 @@ struct IdleBench {
     }
   }
 
-  private static func megabytes(_ bytes: Int) -> String { BenchText.decimal(Double(bytes) / 1_000_000) + " MB" }
 }
 
 /// The kernel's own accounting of a process (proc(5)).
-private struct ProcessFacts {
+struct ProcessFacts {
   var resident = 0
   var anonymous = 0
   var wakeUps = 0

@@ -35,6 +35,8 @@ enum BenchText {
     return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
   }
 
+  static func megabytes(_ bytes: Int) -> String { decimal(Double(bytes) / 1_000_000) + " MB" }
+
   static func row(_ title: String, _ text: String) {
     DemoOutput.write("  " + title + String(repeating: " ", count: max(1, 44 - title.count)) + text + "\n")
   }

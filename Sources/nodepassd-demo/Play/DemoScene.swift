@@ -18,6 +18,7 @@ enum SceneName: String, CaseIterable, ExpressibleByArgument {
   case losses
   case credential
   case reprovision
+  case legacy
 
   /// In the order in which they are played.
   var scenes: [any DemoScene] {
@@ -27,6 +28,7 @@ enum SceneName: String, CaseIterable, ExpressibleByArgument {
     case .losses: [SceneOfLosses()]
     case .credential: [SceneOfCredential()]
     case .reprovision: [SceneOfReprovision()]
+    case .legacy: [SceneOfLegacy()]
     }
   }
 }
