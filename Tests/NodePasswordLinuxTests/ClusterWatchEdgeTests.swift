@@ -90,6 +90,8 @@ import Testing
   @Test func afterAStopNothingIsTold() throws {
     let bench = try bench()
     defer { bench.end() }
+    // The view is there a moment before it is told of.
+    try bench.waitTold("cluster api-connected")
     bench.api.clusterWatch.stop()
     bench.forget()
     #expect(try bench.view().obstacle?.kind == .notConfigured)

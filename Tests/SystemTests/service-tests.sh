@@ -64,7 +64,7 @@ in_container systemctl start nodepassd
 check "a mended policy starts" is active show ActiveState
 
 # A server whose API is down: files are healed all the same, and nothing is restarted.
-in_container mkdir -p /var/lib/rancher/k3s/server/cred
+in_container install -d -m 0700 /var/lib/rancher/k3s/server /var/lib/rancher/k3s/server/cred
 in_container systemctl restart nodepassd
 restarts_before=$(show NRestarts)
 check "API down: ready all the same" is active show ActiveState
