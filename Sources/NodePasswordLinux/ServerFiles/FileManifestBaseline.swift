@@ -22,7 +22,7 @@ package final class FileManifestBaseline: ManifestBaseline {
 
   private let paths: Paths
   private let entropy: any Entropy
-  private let queue = DispatchQueue(label: "nodepassd.manifest-baseline")
+  private let queue = DispatchQueue(label: "nodepassd.manifest-baseline", qos: .utility)
   private let state = Mutex(State())
 
   package init(paths: Paths, entropy: any Entropy) {

@@ -10,7 +10,7 @@ package final class LinuxLegacyPasswords: LegacyPasswords {
   private let entropy: any Entropy
   private let moment: @Sendable () -> Moment
   /// Of its own: a lost password must not wait for the rows of a thousand nodes.
-  private let queue = DispatchQueue(label: "nodepassd.legacy-passwords")
+  private let queue = DispatchQueue(label: "nodepassd.legacy-passwords", qos: .utility)
   private let displaced = Mutex(DisplacedRows())
 
   /// - Parameter moment: the clock by which rows that were met are forgotten again.

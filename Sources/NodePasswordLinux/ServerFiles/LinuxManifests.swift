@@ -20,7 +20,7 @@ package final class LinuxManifests: Manifests {
   private let paths: Paths
   private let entropy: any Entropy
   /// Of its own, and not that of the other files: a lost password must not wait for the hashes of two thousand manifests.
-  private let queue = DispatchQueue(label: "nodepassd.manifests")
+  private let queue = DispatchQueue(label: "nodepassd.manifests", qos: .utility)
   private let last = Mutex(Last())
 
   package init(paths: Paths, entropy: any Entropy) {

@@ -10,7 +10,7 @@ package final class LinuxServerCredentials: ServerCredentials {
   private static let authorityLimit = 256 * 1024
   private static let tableLimit = 1 << 20
 
-  private let queue = DispatchQueue(label: "nodepassd.credentials")
+  private let queue = DispatchQueue(label: "nodepassd.credentials", qos: .utility)
   private let root: String
 
   package init(paths: Paths) { root = paths.absolute("") }
