@@ -153,12 +153,7 @@ package struct Observer: Sendable {
     let escrow = local.escrow.map { $0.document.facts(for: found, beside: local.password) }
     return MachineObservation(
       installation: installation,
-      passwordFile: local.file.map { reading in
-        let comparison = comparison(of: reading, with: local.escrow, isUsable: escrow.value?.isUsable ?? false)
-        return PasswordFileFacts(
-          identity: reading.identity, shape: shape(of: reading, comparison), isExposed: reading.isExposed,
-          isTrustedLink: reading.isTrustedLink)
-      },
+      passwordFile: local.file.map { facts(of: $0, beside: local.escrow, isUsable: escrow.value?.isUsable ?? false) },
       strayFile: local.stray.map(\.identity), escrow: escrow, certificates: local.certificates, agent: agent,
       provisioned: local.provisioned.map { provisioned in
         ProvisionedFacts(
@@ -168,7 +163,15 @@ package struct Observer: Sendable {
       })
   }
 
-  static func shape(of reading: PasswordFileReading, _ comparison: Comparison) -> PasswordFileFacts.Shape {
+  static func facts(
+    of reading: PasswordFileReading, beside escrow: Observed<EscrowKeeper.Holding>, isUsable: Bool
+  ) -> PasswordFileFacts {
+    PasswordFileFacts(
+      identity: reading.identity, shape: shape(of: reading, comparison(of: reading, with: escrow, isUsable: isUsable)),
+      isExposed: reading.isExposed, isTrustedLink: reading.isTrustedLink)
+  }
+
+  private static func shape(of reading: PasswordFileReading, _ comparison: Comparison) -> PasswordFileFacts.Shape {
     switch reading.contents {
     case .password: .wellFormed(comparison)
     case .empty: .empty
@@ -177,7 +180,7 @@ package struct Observer: Sendable {
     }
   }
 
-  static func comparison(
+  private static func comparison(
     of reading: PasswordFileReading, with escrow: Observed<EscrowKeeper.Holding>, isUsable: Bool
   ) -> Comparison {
     guard isUsable, let password = reading.password, let holding = escrow.value else { return .nothingToCompare }
@@ -226,30 +229,24 @@ package struct Observer: Sendable {
     let reading = local.file.value
     let comparison =
       reading.map { Self.comparison(of: $0, with: local.escrow, isUsable: isUsable) } ?? .nothingToCompare
-    if remote.node.value?.keepsPasswordsInFile == true {
+    let finish: @Sendable (Observed<Verdict>, Observed<Verdict>) -> Void = { fileVerdict, escrowVerdict in
+      completion(
+        NodeObservation(
+          secret: remote.secret.map(\.facts), node: remote.node, lease: remote.lease,
+          file: local.file.map(\.identity), fileComparison: comparison, fileVerdict: fileVerdict,
+          escrowVerdict: escrowVerdict, escrowObstacle: local.escrow.obstacle))
+    }
+    if let node = remote.node.value, node.keepsPasswordsInFile {
       let accepted = isUsable ? local.escrow.value?.document.acceptedPassword : nil
-      LegacyVerdict.judge(
-        by: ports.legacyPasswords, installation, remote.node.value, file: reading?.password, escrow: accepted
-      ) { file, escrow in
-        completion(
-          NodeObservation(
-            secret: remote.secret.map(\.facts), node: remote.node, lease: remote.lease,
-            file: local.file.map(\.identity), fileComparison: comparison, fileVerdict: file, escrowVerdict: escrow,
-            escrowObstacle: local.escrow.obstacle))
-      }
-      return
+      return LegacyVerdict.judge(
+        by: ports.legacyPasswords, installation, node, file: reading?.password, escrow: accepted, finish)
     }
     verdict(reading?.password, reading.map { .file($0.identity) }, remote.secret) { fileVerdict in
-      let finish: @Sendable (Observed<Verdict>) -> Void = { escrowVerdict in
-        completion(
-          NodeObservation(
-            secret: remote.secret.map(\.facts), node: remote.node, lease: remote.lease,
-            file: local.file.map(\.identity), fileComparison: comparison, fileVerdict: fileVerdict,
-            escrowVerdict: escrowVerdict, escrowObstacle: local.escrow.obstacle))
+      if comparison == .matchesAccepted { return finish(fileVerdict, fileVerdict) }
+      guard isUsable, let holding = local.escrow.value else { return finish(fileVerdict, .absent) }
+      verdict(holding.document.acceptedPassword, .escrow(holding.generation), remote.secret) {
+        finish(fileVerdict, $0)
       }
-      if comparison == .matchesAccepted { return finish(fileVerdict) }
-      guard isUsable, let holding = local.escrow.value else { return finish(.absent) }
-      verdict(holding.document.acceptedPassword, .escrow(holding.generation), remote.secret, finish)
     }
   }
 

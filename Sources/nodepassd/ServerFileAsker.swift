@@ -21,13 +21,7 @@ struct ServerFileAsker {
       }
       guard let seen = found else { return nil }
       var circumstances = circumstances
-      let longAgo = Moment(nanoseconds: 0)
-      circumstances.serverFiles.note(seen, at: longAgo)
-      switch seen {
-      case .legacyFile(let file): circumstances.legacy.note(file, at: longAgo)
-      case .manifests(let manifests): circumstances.manifests.note(manifests, at: longAgo)
-      case .credentials: break
-      }
+      circumstances.serverFiles.note(seen, at: Moment(nanoseconds: 0))
       return (seen, Explanation.explain(.serverFiles(files), .serverFiles(seen), circumstances))
     }
   }

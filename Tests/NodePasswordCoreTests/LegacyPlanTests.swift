@@ -25,7 +25,7 @@ import Testing
 
   private func plan(_ seen: LegacyObservation, _ circumstances: Circumstances) throws -> Decision {
     var circumstances = circumstances
-    circumstances.legacy.note(seen, at: Moment(nanoseconds: 0))
+    circumstances.serverFiles.legacyFile.note(seen, at: Moment(nanoseconds: 0))
     let plan = Planner.plan(for: .serverFiles(.legacyFile(seen)), circumstances)
     #expect(plan.upkeep == [] && plan.decisions.count == 1)
     return try #require(plan.decisions.first)

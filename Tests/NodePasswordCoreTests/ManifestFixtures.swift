@@ -52,7 +52,7 @@ enum M {
   static func circumstances(_ observation: ManifestObservation, policy: Policy = Policy()) -> Circumstances {
     var circumstances = Fixture.circumstances(server: true, policy: policy)
     circumstances.verdicts = Fixture.node()
-    circumstances.manifests.note(observation, at: Moment(nanoseconds: 0))
+    circumstances.serverFiles.manifests.note(observation, at: Moment(nanoseconds: 0))
     return circumstances
   }
 

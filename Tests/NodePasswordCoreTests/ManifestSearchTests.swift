@@ -160,8 +160,8 @@ import Testing
   @Test func whatIsStillChangingIsWaitedFor() throws {
     let observation = M.observation([M.file("a.yaml", 2), M.file("coredns.yaml", 2, after: 3)], [M.entry("a.yaml", 1)])
     var circumstances = M.circumstances(observation)
-    circumstances.manifests = ManifestMemory()
-    circumstances.manifests.note(observation, at: Fixture.start)
+    circumstances.serverFiles.manifests = ManifestMemory()
+    circumstances.serverFiles.manifests.note(observation, at: Fixture.start)
     let end = Fixture.start + circumstances.policy.timing.settle
     let search = try #require(ManifestSearch(observation, circumstances))
     #expect(search.findings().map(\.readiness) == [.waiting(.settle, until: end)])

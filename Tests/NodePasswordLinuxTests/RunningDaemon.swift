@@ -10,13 +10,13 @@ final class RunningDaemon: Sendable {
     var taken: Set<Int> = []
   }
 
-  private let process: Process
+  private let pid: Int32
   private let state = Mutex(State())
   private let arrived = DispatchSemaphore(value: 0)
+  private let ends = Inbox<Void>()
 
   init(_ root: PrivateRoot) throws {
     let process = Process()
-    self.process = process
     process.executableURL = URL(filePath: Program.path)
     process.arguments = ["run", "--root", root.path, "--log", "stderr"]
     process.environment = ["PATH": "/usr/bin:/bin"]
@@ -25,10 +25,15 @@ final class RunningDaemon: Sendable {
     process.standardOutput = FileHandle.nullDevice
     process.standardInput = FileHandle.nullDevice
     try process.run()
+    pid = process.processIdentifier
+    let ends = ends
     pipe.fileHandleForReading.readabilityHandler = { [weak self] handle in
-      let data = handle.availableData
-      if data.isEmpty { handle.readabilityHandler = nil }
-      self?.take(String(decoding: data, as: UTF8.self))
+      let text = String(decoding: handle.availableData, as: UTF8.self)
+      if text.isEmpty {
+        handle.readabilityHandler = nil
+        ends.put(())
+      }
+      self?.take(text)
     }
   }
 
@@ -43,13 +48,21 @@ final class RunningDaemon: Sendable {
   }
 
   /// The first line of that kind that was not asked for before; `nil` after half a minute.
-  func line(_ isMeant: (String) -> Bool) -> String? {
+  func line(_ isMeant: (String) -> Bool) -> String? { next(leavingEarlier: true, isMeant) }
+
+  /// The first line with all of these behind the one that was asked for last; `nil` after half a minute.
+  func line(with words: String...) -> String? {
+    next(leavingEarlier: false) { line in words.allSatisfy(line.contains) }
+  }
+
+  private func next(leavingEarlier: Bool, _ isMeant: (String) -> Bool) -> String? {
     let end = DispatchTime.now() + .seconds(30)
     while true {
       let found = state.withLock { state -> String? in
-        for (index, line) in state.lines.enumerated() where !state.taken.contains(index) && isMeant(line) {
-          state.taken.insert(index)
-          return line
+        for (index, line) in state.lines.enumerated() where !state.taken.contains(index) {
+          let isFound = isMeant(line)
+          if isFound || !leavingEarlier { state.taken.insert(index) }
+          if isFound { return line }
         }
         return nil
       }
@@ -61,10 +74,8 @@ final class RunningDaemon: Sendable {
   /// It was said that this drift has gone.
   func gone(_ drift: String) -> Bool { line { $0.contains("kind=drift-gone") && $0.contains(drift) } != nil }
 
-  var everything: String { state.withLock { $0.lines.joined(separator: "\n") } }
+  /// All that it has said.
+  var everything: String { state.withLock { ($0.lines + [$0.text]).joined(separator: "\n") } }
 
-  func stop() {
-    process.terminate()
-    process.waitUntilExit()
-  }
+  func stop() { #expect(kill(pid, SIGTERM) == 0 && ends.next() != nil && hasEnded(pid)) }
 }

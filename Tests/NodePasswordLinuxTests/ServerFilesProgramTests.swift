@@ -2,7 +2,6 @@ import Foundation
 import Glibc
 import NodePasswordCore
 import NodePasswordSimulator
-import Synchronization
 import Testing
 
 /// Trees as real servers leave them, drifted, through the built program. No token is in any output (law L5).
@@ -89,62 +88,14 @@ import Testing
 
   // MARK: run
 
-  /// What it says, line by line, until it ends.
-  private final class Daemon: Sendable {
-    private let pid: Int32
-    private let lines = Inbox<String>()
-    private let ends = Inbox<Void>()
-    private let said = Said()
-
-    private final class Said: Sendable {
-      let all = Mutex("")
-    }
-
-    init(_ root: PrivateRoot) throws {
-      let pipe = Pipe()
-      pipe.fileHandleForReading.readabilityHandler = { [lines, ends, said] handle in
-        let text = String(decoding: handle.availableData, as: UTF8.self)
-        if text.isEmpty {
-          handle.readabilityHandler = nil
-          ends.put(())
-        }
-        let ended = said.all.withLock { all in
-          func parts() -> [Substring] { all.split(separator: "\n", omittingEmptySubsequences: false) }
-          let begun = parts().count - 1
-          all += text
-          return parts().dropFirst(begun).dropLast().map(String.init)
-        }
-        ended.forEach(lines.put)
-      }
-      let process = Process()
-      process.executableURL = URL(filePath: Program.path)
-      process.arguments = ["run", "--root", root.path, "--log", "stderr"]
-      process.standardError = pipe
-      process.standardOutput = FileHandle.nullDevice
-      try process.run()
-      pid = process.processIdentifier
-    }
-
-    /// The first line with all of these; `nil`: none came in half a minute.
-    func line(with words: String...) -> String? {
-      while let line = lines.next() {
-        if words.allSatisfy(line.contains) { return line }
-      }
-      return nil
-    }
-
-    /// Answers all that it said.
-    func stop() -> String {
-      #expect(kill(pid, SIGTERM) == 0 && ends.next() != nil && hasEnded(pid))
-      return said.all.withLock { $0 }
-    }
-  }
-
   @Test(arguments: [(18, 20), (21, 3), (34, 2)]) func theDaemonClosesWhatIsOpen(_ version: (Int, Int)) throws {
     let machine = try Machine(version.0, version.1, rules: Self.closing)
     #expect(chmod(machine.path("cred/ipsec.psk"), 0o640) == 0)
-    let daemon = try Daemon(machine.root)
-    defer { machine.expectNoSecret(daemon.stop()) }
+    let daemon = try RunningDaemon(machine.root)
+    defer {
+      daemon.stop()
+      machine.expectNoSecret(daemon.everything)
+    }
     #expect(daemon.line(with: "healed", "credential-exposed") != nil)
     for name in machine.root.names("\(machine.tree.directory)/cred") { #expect(machine.mode("cred/\(name)") == 0o600) }
     // What is opened while it runs is seen at once.
@@ -156,8 +107,11 @@ import Testing
 
   @Test func observingClosesNothing() throws {
     let machine = try Machine(21, 3, rules: Self.closing, mode: "observe")
-    let daemon = try Daemon(machine.root)
-    defer { machine.expectNoSecret(daemon.stop()) }
+    let daemon = try RunningDaemon(machine.root)
+    defer {
+      daemon.stop()
+      machine.expectNoSecret(daemon.everything)
+    }
     #expect(daemon.line(with: "credential-exposed", "would do tighten-credential") != nil)
     #expect(machine.mode("cred/admin.kubeconfig") == 0o644, "law L9")
   }

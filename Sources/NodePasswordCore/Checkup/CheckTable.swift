@@ -243,9 +243,9 @@ extension Checkup.Check {
         mend: "nodepassd install-rbac --print")
     }
     guard let first = report.missing.first else { return good("all \(report.asked) rights on the API are granted") }
-    let more = report.missing.count > 1 ? " and \(report.missing.count - 1) more" : ""
     return bad(
-      "rights on the API are missing: \(first.right)\(more)", why: "needed \(first.purpose)",
+      "rights on the API are missing: \(first.right)\(NameList.more(report.missing.count - 1))",
+      why: "needed \(first.purpose)",
       mend: "nodepassd install-rbac --print")
   }
 
@@ -275,9 +275,9 @@ extension Checkup.Check {
   private func policy(_ facts: CheckupFacts) -> [Finding] {
     let policy = facts.policy
     if let first = policy.diagnostics.first {
-      let more = policy.diagnostics.count > 1 ? " and \(policy.diagnostics.count - 1) more" : ""
       return bad(
-        "the policy is rejected: \(first)\(more)", why: "the last good one is in force, or nothing is done at all",
+        "the policy is rejected: \(first)\(NameList.more(policy.diagnostics.count - 1))",
+        why: "the last good one is in force, or nothing is done at all",
         mend: "nodepassd check")
     }
     return good("\(policy.origin), \(policy.mode.rawValue) mode")

@@ -13,15 +13,10 @@ package enum CredentialSearch {
   package static func findings(
     in seen: CredentialObservation, memory: CredentialMemory, timing: Timing, at now: Moment
   ) -> [Finding] {
-    let readiness = waiting(since: memory.trust?.since, for: patience, at: now)
+    let readiness = Finding.Readiness.rested(since: memory.trust?.since, for: patience, at: now)
     let untrusted = untrusted(seen).map { Finding(.tokenUntrusted, $0, readiness) }
     let unknown = unknown(seen).map { Finding(.tokenUnknown, $0, readiness) }
     return [untrusted, unknown, exposed(seen, memory, timing, at: now)].compactMap { $0 }
-  }
-
-  private static func waiting(since: Moment?, for patience: Duration, at now: Moment) -> Finding.Readiness {
-    let end = (since ?? now) + patience
-    return now < end ? .waiting(.settle, until: end) : .ready
   }
 
   // MARK: Tokens
@@ -74,20 +69,16 @@ package enum CredentialSearch {
     guard let files = seen.files.value?.exposed, !files.isEmpty else { return nil }
     // What an old version leaves like that is the least news.
     let known = files.filter(\.isKubeconfigOfOldVersion)
-    let words = (files.filter { !$0.isKubeconfigOfOldVersion } + known).prefix(nameLimit).map { file in
+    let words = (files.filter { !$0.isKubeconfigOfOldVersion } + known).map { file in
       "\(file.name) (\(file.modeText)" + (file.isForeign ? ", another's)" : ")")
     }
-    let rest = files.count > nameLimit ? " and \(files.count - nameLimit) more" : ""
     let reason = known.isEmpty ? "" : "; K3s and RKE2 before 1.26.8 leave kubeconfigs like that at each start"
-    let detail = "others may read, or own: \(words.joined(separator: ", "))\(rest)\(reason)"
+    let detail = "others may read, or own: \(NameList.list(words))\(reason)"
     guard files.contains(where: { !$0.hasOtherNames }) else {
       return Finding(
         .credentialExposed, detail,
         .undecided("each of them has another name elsewhere, which would be changed with it; remove that one first"))
     }
-    return Finding(.credentialExposed, detail, waiting(since: memory.exposure?.since, for: timing.settle, at: now))
+    return Finding(.credentialExposed, detail, .rested(since: memory.exposure?.since, for: timing.settle, at: now))
   }
-
-  /// Of several files so many are named.
-  private static let nameLimit = 5
 }

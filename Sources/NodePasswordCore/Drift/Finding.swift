@@ -52,3 +52,13 @@ package struct Finding: Hashable, Sendable {
     self.diagnosis = diagnosis
   }
 }
+
+extension Finding.Readiness {
+  /// What has not rested for so long may still be changing.
+  ///
+  /// - Parameter since: `nil`: it was not seen before.
+  static func rested(since: Moment?, for span: Duration, at now: Moment) -> Finding.Readiness {
+    let end = (since ?? now) + span
+    return now < end ? .waiting(.settle, until: end) : .ready
+  }
+}

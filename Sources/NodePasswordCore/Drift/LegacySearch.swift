@@ -17,7 +17,7 @@ package struct LegacySearch {
 
   static func find(in seen: LegacyObservation, _ circumstances: Circumstances) -> [Finding] {
     LegacySearch(
-      observation: seen, memory: circumstances.legacy, timing: circumstances.policy.timing,
+      observation: seen, memory: circumstances.serverFiles.legacyFile, timing: circumstances.policy.timing,
       now: circumstances.now.monotonic
     ).findings()
   }
@@ -55,7 +55,7 @@ package struct LegacySearch {
       count = 1
     }
     guard count > 0 else { return nil }
-    let places = faults.map(\.description).joined(separator: "; ") + Self.more(count - faults.count)
+    let places = faults.map(\.description).joined(separator: "; ") + NameList.more(count - faults.count)
     return [Finding(.legacyFileMalformed, "\(places): \(Self.consequence(era))", settled)]
   }
 
@@ -78,13 +78,12 @@ package struct LegacySearch {
           settled)
       ]
     }
-    guard let since = memory.since else { return [] }
-    let end = since + Self.migrationPatience
+    guard memory.since != nil else { return [] }
     return [
       Finding(
         .legacyFileLeftover,
         "\(file.rowCount) rows in plain text that the server makes Secrets of at its start: it has not, or it could not",
-        now < end ? .waiting(.settle, until: end) : .ready)
+        .rested(since: memory.since, for: Self.migrationPatience, at: now))
     ]
   }
 
@@ -99,7 +98,7 @@ package struct LegacySearch {
       return Finding(.legacyFileLeftover, detail, .undecided("the cluster has no Nodes to hold its rows against"))
     case .present(let census) where census.withRowAloneCount > 0:
       let names = census.withRowAlone.map(\.rawValue).joined(separator: ", ")
-      let more = Self.more(census.withRowAloneCount - census.withRowAlone.count)
+      let more = NameList.more(census.withRowAloneCount - census.withRowAlone.count)
       return Finding(
         .legacyFileLeftover, detail,
         .undecided("it is the only record of the passwords of Nodes that have no Secret: \(names)\(more)"))
@@ -127,7 +126,7 @@ package struct LegacySearch {
       Finding(
         .legacyEntryDuplicated,
         "the server passes over \(file.shadowedCount) rows, since it goes by the \(order) one of a name: line \(lines)"
-          + Self.more(file.shadowedCount - file.shadowedLines.count),
+          + NameList.more(file.shadowedCount - file.shadowedLines.count),
         settled)
     ]
   }
@@ -172,12 +171,7 @@ package struct LegacySearch {
   }
 
   /// A file that may be half-written rests first.
-  private var settled: Finding.Readiness {
-    let end = (memory.since ?? now) + timing.settle
-    return now < end ? .waiting(.settle, until: end) : .ready
-  }
-
-  private static func more(_ count: Int) -> String { count > 0 ? " and \(count) more" : "" }
+  private var settled: Finding.Readiness { .rested(since: memory.since, for: timing.settle, at: now) }
 }
 
 /// Which side is right, where the row of this machine is not what its password file holds (design 5). The row is what the

@@ -14,7 +14,7 @@ package struct ManifestSearch {
       installation.hasServerRole
     else { return nil }
     self.comparison = comparison
-    memory = circumstances.manifests
+    memory = circumstances.serverFiles.manifests
     timing = circumstances.policy.timing
     now = circumstances.now.monotonic
     let reported = circumstances.verdicts?.node.value?.kubeletVersion ?? ""
@@ -55,7 +55,7 @@ package struct ManifestSearch {
         certain.append(change.path)
       }
     }
-    let detail = "\(kind.words): \(ManifestNames.list(certain + undecided))"
+    let detail = "\(kind.words): \(NameList.list(certain + undecided))"
     if !certain.isEmpty { return Finding(kind.drift, detail) }
     if let reason { return Finding(kind.drift, detail, .undecided(reason)) }
     guard let end = resting.min() else { return nil }

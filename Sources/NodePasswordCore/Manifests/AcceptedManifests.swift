@@ -63,14 +63,7 @@ package struct AcceptedManifests: Hashable, Sendable {
     self.revision = revision
   }
 
-  package func entry(_ path: String) -> Entry? {
-    var (low, high) = (0, entries.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if entries[middle].path < path { low = middle + 1 } else { high = middle }
-    }
-    return low < entries.count && entries[low].path == path ? entries[low] : nil
-  }
+  package func entry(_ path: String) -> Entry? { entries.element(with: path, by: \.path) }
 
   /// The same with these entries in the place of those of their paths, and without `gone`.
   package func replacing(with new: [Entry], without gone: Set<String>) -> AcceptedManifests {

@@ -54,13 +54,3 @@ package struct ManifestRestore: Hashable, Sendable {
     self.step = step
   }
 }
-
-/// Names of files for people: some of them, and how many more.
-package enum ManifestNames {
-  package static let shown = 5
-
-  package static func list(_ paths: some Collection<String>) -> String {
-    let names = paths.prefix(shown).joined(separator: ", ")
-    return paths.count > shown ? "\(names) and \(paths.count - shown) more" : names
-  }
-}

@@ -49,14 +49,7 @@ package struct ManifestTree: Hashable, Sendable {
     unseen.isEmpty || !unseen.keys.contains { path.hasPrefix($0) }
   }
 
-  package func file(_ path: String) -> ManifestFile? {
-    var (low, high) = (0, files.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if files[middle].path < path { low = middle + 1 } else { high = middle }
-    }
-    return low < files.count && files[low].path == path ? files[low] : nil
-  }
+  package func file(_ path: String) -> ManifestFile? { files.element(with: path, by: \.path) }
 
   /// The same number for the same files; another as soon as one of them is another.
   package var fingerprint: ContentDigest {

@@ -6,7 +6,6 @@ package struct Circumstances: Hashable, Sendable {
   package var node: NodeMemory
   /// Of the files below `server/`.
   package var serverFiles = ServerFileMemory()
-  package var manifests = ManifestMemory()
   /// The newest look at this machine's own Node.
   package var verdicts: NodeObservation?
   package var installation: Installation?
@@ -24,8 +23,6 @@ package struct Circumstances: Hashable, Sendable {
   package var wave: Wave?
   /// Safeguards that are left out; only ever any in a simulation.
   package var lacking: Set<Safeguard> = []
-  /// Of `cred/node-passwd`.
-  package var legacy = LegacyMemory()
   package var now: Now
 
   package init(policy: Policy, history: ActHistory, holdOffUntil: Moment, now: Now) {

@@ -59,10 +59,11 @@ package enum Planner {
   }
 
   private static func plan(for files: ServerFilesObservation, _ circumstances: Circumstances) -> Plan {
-    Plan(
-      upkeep: ServerFileActions.upkeep(files, circumstances),
+    let upkeep = ServerFileActions.upkeep(files, circumstances)
+    return Plan(
+      upkeep: [upkeep.action].compactMap { $0 },
       decisions: files.findings(circumstances).map { decide($0, .serverFiles(files), circumstances) },
-      upkeepFrom: ServerFileActions.upkeepFrom(files, circumstances))
+      upkeepFrom: upkeep.possibleFrom)
   }
 
   /// A restored file is 0600 already, and has another identity than the one a second step would name.

@@ -52,7 +52,7 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
     case .sync, .notLive, .peers, .role, .wave:
       guard let other = circumstances.other, case .node(let seen) = observation else { return nil }
       return otherObjection(action, seen, other, circumstances, rule)
-    case .holdOff where action.isOfServerFiles: return fileHoldOff(action, circumstances)
+    case .holdOff where action.isFileBoundByHoldOff: return fileHoldOff(circumstances)
     case .collision, .here, .holdOff, .live:
       guard action.touchesSecret, case .node(let node) = observation else { return nil }
       return secretObjection(node, circumstances)
@@ -104,10 +104,8 @@ package enum Safeguard: String, CaseIterable, Hashable, Sendable {
   }
 
   /// The hold-off binds acts on legacy rows and manifests as it binds those on Secrets (law L3).
-  private func fileHoldOff(_ action: Action, _ circumstances: Circumstances) -> Decision.Verdict? {
-    guard case .serverFile(let action) = action, action.isBoundByHoldOff,
-      circumstances.now.monotonic < circumstances.holdOffUntil
-    else { return nil }
+  private func fileHoldOff(_ circumstances: Circumstances) -> Decision.Verdict? {
+    guard circumstances.now.monotonic < circumstances.holdOffUntil else { return nil }
     return .wait(.holdOff, until: circumstances.holdOffUntil, Finding.Wait.holdOff.explanation)
   }
 
@@ -231,8 +229,6 @@ extension Action {
   package var endsReset: Bool {
     if case .putBackSecret = self { true } else { false }
   }
-
-  var isOfServerFiles: Bool { if case .serverFile = self { true } else { false } }
 
   var isFileBoundByHoldOff: Bool {
     if case .serverFile(let action) = self { action.isBoundByHoldOff } else { false }

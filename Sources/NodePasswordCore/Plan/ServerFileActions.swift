@@ -64,15 +64,11 @@ enum ServerFileActions {
     }
   }
 
-  /// Bookkeeping of our own.
-  static func upkeep(_ seen: ServerFilesObservation, _ circumstances: Circumstances) -> [Action] {
-    guard case .manifests(let manifests) = seen else { return [] }
-    return [ManifestSearch(manifests, circumstances)?.upkeep().action].compactMap { $0 }
-  }
-
-  /// When more upkeep may be possible, or more to be found.
-  static func upkeepFrom(_ seen: ServerFilesObservation, _ circumstances: Circumstances) -> Moment? {
-    guard case .manifests(let manifests) = seen else { return nil }
-    return ManifestSearch(manifests, circumstances)?.upkeep().possibleFrom
+  /// Bookkeeping of our own, and when more of it may be possible, or more to be found.
+  static func upkeep(
+    _ seen: ServerFilesObservation, _ circumstances: Circumstances
+  ) -> (action: Action?, possibleFrom: Moment?) {
+    guard case .manifests(let manifests) = seen else { return (nil, nil) }
+    return ManifestSearch(manifests, circumstances)?.upkeep() ?? (nil, nil)
   }
 }

@@ -79,8 +79,7 @@ extension Limits {
   /// The rate an act of this kind is held to.
   package func rate(for kind: Budget.Kind) -> Rate {
     switch kind {
-    case .local: local
-    case .serverFiles: local
+    case .local, .serverFiles: local
     // One restart is help; more of them in that span are a loop.
     case .unit: Rate(acts: 1, per: local.per)
     case .node, .secret: node

@@ -79,8 +79,7 @@ package struct NodeMemory: Hashable, Sendable {
 
   /// A drift must last for so long before it is believed; the sighting is the reconciler's, so a first look waits.
   func patience(_ drift: Drift, _ span: Duration, at now: Moment) -> Finding.Readiness {
-    let since = self.drift == drift ? driftSince ?? now : now
-    return now - since < span ? .waiting(.settle, until: since + span) : .ready
+    .rested(since: self.drift == drift ? driftSince : nil, for: span, at: now)
   }
 
   private mutating func noteAnnotation(_ seen: Observed<ApprovalNote>, at now: Moment) {

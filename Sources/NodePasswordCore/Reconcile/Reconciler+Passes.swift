@@ -137,10 +137,9 @@ extension Reconciler {
       if let name = subject.nodeName { takeIn(seen, ofOther: name, now) }
     case .node(let seen):
       nodeMemory.note(seen, at: now.monotonic)
-      noteVersion(seen, now)
+      noteServerVersion(seen, now)
       let isNews =
         node?.file != seen.file || node?.fileVerdict != seen.fileVerdict || node?.escrowVerdict != seen.escrowVerdict
-      if node?.node.value?.kubeletVersion != seen.node.value?.kubeletVersion { wakeLegacyFile(now) }
       node = seen
       noteSecretDrift(seen, now)
       if isNews { wake(.machine, .relatedSubject, now) }
@@ -224,8 +223,6 @@ extension Reconciler {
     circumstances.lacking = configuration.lacking
     circumstances.machine = machineMemory
     circumstances.serverFiles = serverFileMemory
-    circumstances.legacy = legacyMemory
-    circumstances.manifests = manifestMemory
     circumstances.verdicts = node
     circumstances.installation = machine?.installation.value
     circumstances.ledger = isLedgerDistrusted ? .unknown(Self.distrusted) : cluster.ledger.map(\.ledger)

@@ -11,16 +11,10 @@ extension Reconciler {
   }
 
   mutating func takeIn(_ seen: ServerFilesObservation, _ now: Now) {
+    let before = serverFileMemory.legacyFile.file
     serverFileMemory.note(seen, at: now.monotonic)
-    switch seen {
-    case .legacyFile(let file):
-      let before = legacyMemory
-      legacyMemory.note(file, at: now.monotonic)
-      // The row of this machine's own node speaks for or against its password as a hash does.
-      if before.file != legacyMemory.file, let ownNode { wake(ownNode, .relatedSubject, now) }
-    case .manifests(let manifests): manifestMemory.note(manifests, at: now.monotonic)
-    case .credentials: break
-    }
+    // The row of this machine's own node speaks for or against its password as a hash does.
+    if before != serverFileMemory.legacyFile.file, let ownNode { wake(ownNode, .relatedSubject, now) }
   }
 
   // MARK: Legacy file
@@ -33,19 +27,21 @@ extension Reconciler {
 
   /// The rows are held against the Nodes where there are any.
   func isNewsForLegacyFile(_ seen: ClusterObservation) -> Bool {
-    guard legacyMemory.file != nil else { return false }
+    guard serverFileMemory.legacyFile.file != nil else { return false }
     let (before, after) = (cluster.view.value, seen.view.value)
     return before?.nodeCount != after?.nodeCount || before?.withoutSecretCount != after?.withoutSecretCount
       || before?.syncedSince != after?.syncedSince
   }
 
-  // MARK: Manifests
-
-  /// Another version of the server brings other manifests.
-  mutating func noteVersion(_ seen: NodeObservation, _ now: Now) {
-    guard let version = seen.node.value?.kubeletVersion, version != node?.node.value?.kubeletVersion else { return }
-    wake(.manifests, .relatedSubject, now)
+  /// Another version of the server brings other manifests, and may go by other rows.
+  mutating func noteServerVersion(_ seen: NodeObservation, _ now: Now) {
+    let version = seen.node.value?.kubeletVersion
+    guard version != node?.node.value?.kubeletVersion else { return }
+    if version != nil { wake(.manifests, .relatedSubject, now) }
+    wakeLegacyFile(now)
   }
+
+  // MARK: Manifests
 
   /// `nil`: nothing that anybody would want to know.
   func acceptanceRecord(_ acceptance: ManifestAcceptance, _ fields: [RecordField: String]) -> Record? {
@@ -61,7 +57,7 @@ extension Reconciler {
     case .changes(let items):
       fields[.cause] = Set(items.map(\.origin.rawValue)).sorted().joined(separator: ", ")
       fields[.count] = "\(items.count)"
-      fields[.path] = ManifestNames.list(items.map(\.path))
+      fields[.path] = NameList.list(items.map(\.path))
     }
     return Record(.manifestsAccepted, fields)
   }

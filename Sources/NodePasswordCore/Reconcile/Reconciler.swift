@@ -37,8 +37,6 @@ package struct Reconciler: Sendable {
   package var subjects: [Subject: SubjectState] = [:]
   package var machineMemory = MachineMemory()
   package var serverFileMemory = ServerFileMemory()
-  package var legacyMemory = LegacyMemory()
-  var manifestMemory = ManifestMemory()
   package var nodeMemories: [NodeName: NodeMemory] = [:]
   package var machine: MachineObservation?
   /// This machine's own name, where its Node is looked at, and the newest look at that.

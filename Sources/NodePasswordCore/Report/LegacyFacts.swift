@@ -3,11 +3,13 @@ extension LegacyObservation {
   func facts(_ circumstances: Circumstances) -> [Explanation.Fact] {
     if case .absent = file, era?.rowOrder == nil { return [Explanation.Fact("node-passwd", "there is none")] }
     var facts = [
-      Explanation.Fact("node-passwd", word(file, absent: "there is none: all names are free", spell)),
-      Explanation.Fact("version", word(version, absent: "no Node of this server tells it", spell)),
+      Explanation.Fact("node-passwd", FactList.word(file, absent: "there is none: all names are free", spell)),
+      Explanation.Fact("version", FactList.word(version, absent: "no Node of this server tells it", spell)),
     ]
     if let own { facts.append(Explanation.Fact("own row", spell(own))) }
-    if case .present = file { facts.append(Explanation.Fact("beside the Nodes", word(census, absent: "", spell))) }
+    if case .present = file {
+      facts.append(Explanation.Fact("beside the Nodes", FactList.word(census, absent: "", spell)))
+    }
     return facts
   }
 
@@ -44,13 +46,5 @@ extension LegacyObservation {
   private func spell(_ census: LegacyCensus) -> String {
     "\(census.withRow) of \(census.nodes) Nodes have a row, \(census.withRowAloneCount) of them no Secret; "
       + "\(census.strangers) rows are of no Node"
-  }
-
-  private func word<Value>(_ observed: Observed<Value>, absent: String, _ spell: (Value) -> String) -> String {
-    switch observed {
-    case .present(let value): spell(value)
-    case .absent: absent
-    case .unknown(let obstacle): "unknown: \(obstacle)"
-    }
   }
 }

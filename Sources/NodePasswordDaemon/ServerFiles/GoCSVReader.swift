@@ -56,7 +56,7 @@ extension GoCSV {
       return Line(start: start, content: start..<end)
     }
 
-    private struct Place {
+    private struct Place: Error {
       var kind: FaultKind
       var column: Int
     }
@@ -67,7 +67,7 @@ extension GoCSV {
       while true {
         if index < line.content.upperBound, text[index] == GoCSV.quote {
           switch readQuoted(from: index + 1, &line, &fields) {
-          case .failure(let place): return place.place
+          case .failure(let place): return place
           case .success(let end): index = end
           }
         } else {
@@ -86,21 +86,17 @@ extension GoCSV {
       }
     }
 
-    private struct Misplaced: Error {
-      var place: Place
-    }
-
     /// Answers where the field's closing quote is followed by a comma or by the end of the line.
     private mutating func readQuoted(
       from start: Int, _ line: inout Line, _ fields: inout [Field]
-    ) -> Result<Int, Misplaced> {
+    ) -> Result<Int, Place> {
       var index = start
       while true {
         while index < line.content.upperBound, text[index] != GoCSV.quote { index += 1 }
         guard index < line.content.upperBound else {
           let column = line.content.upperBound - line.start + 1
           guard let next = takeLine() else {
-            return .failure(Misplaced(place: Place(kind: .misplacedQuote, column: column)))
+            return .failure(Place(kind: .misplacedQuote, column: column))
           }
           line = next
           index = next.content.lowerBound
@@ -112,7 +108,7 @@ extension GoCSV {
           return .success(behind)
         }
         guard text[behind] == GoCSV.quote else {
-          return .failure(Misplaced(place: Place(kind: .misplacedQuote, column: index - line.start + 1)))
+          return .failure(Place(kind: .misplacedQuote, column: index - line.start + 1))
         }
         index = behind + 1
       }

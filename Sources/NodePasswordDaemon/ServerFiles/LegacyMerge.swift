@@ -127,5 +127,4 @@ extension LegacyPasswordFile {
     let restored = rows.isEmpty ? nil : applying(rows.changes, order)
     return change.flatMap { (restored ?? self).applying($0, order) } ?? restored
   }
-
 }

@@ -51,12 +51,7 @@ struct LegacyObserver: Sendable {
       let isUsable = escrow.value?.document.facts(for: installation).isUsable ?? false
       accepted = isUsable ? escrow.value?.document.acceptedPassword : nil
       escrowObstacle = escrow.obstacle
-      facts = file.map { reading in
-        PasswordFileFacts(
-          identity: reading.identity,
-          shape: Observer.shape(of: reading, Observer.comparison(of: reading, with: escrow, isUsable: isUsable)),
-          isExposed: reading.isExposed, isTrustedLink: reading.isTrustedLink)
-      }
+      facts = file.map { Observer.facts(of: $0, beside: escrow, isUsable: isUsable) }
     }
   }
 

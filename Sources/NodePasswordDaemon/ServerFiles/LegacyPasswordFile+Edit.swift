@@ -41,7 +41,6 @@ extension LegacyPasswordFile {
   }
 
   /// `nil`: nothing is to be changed.
-  ///
   package func applying(_ change: LegacyChange, _ order: LegacyRowOrder) -> LegacyPasswordFile? {
     switch change {
     case .write(let password, let name): writing(password, for: name, order)

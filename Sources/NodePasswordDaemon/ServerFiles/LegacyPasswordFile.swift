@@ -52,16 +52,14 @@ package struct LegacyPasswordFile: Sendable {
     text.withBytes { bytes in
       // K3s's own rows have 70 bytes and more.
       rows.reserveCapacity(bytes.count / 70)
-      var firstCount: Int?
-      var reader = GoCSV.Reader(bytes)
+      var reader = GoCSV.Reader(bytes, .asFirst)
       while let reading = reader.next() {
-        if let fault = reading.fault {
+        if let fault = reading.fault, fault.kind != .wrongFieldCount {
           faults.add(LegacyFault(fault))
           endsOpen = fault.kind == .misplacedQuote && reading.range.upperBound == bytes.count
           continue
         }
-        firstCount = firstCount ?? reading.fields.count
-        if reading.fields.count != firstCount { unevenLine = unevenLine ?? reading.startLine }
+        if reading.fault != nil { unevenLine = unevenLine ?? reading.startLine }
         guard let row = Row(reading) else {
           faults.add(LegacyFault(line: reading.startLine, kind: .tooFewColumns))
           continue

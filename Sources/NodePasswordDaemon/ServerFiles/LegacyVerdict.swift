@@ -5,11 +5,11 @@ import NodePasswordCore
 enum LegacyVerdict {
   /// Absent where there is no password, or no row to hold it against.
   static func judge(
-    by rows: any LegacyPasswords, _ installation: Installation, _ node: NodeFacts?, file: NodePassword?,
+    by rows: any LegacyPasswords, _ installation: Installation, _ node: NodeFacts, file: NodePassword?,
     escrow: NodePassword?,
     _ completion: @escaping @Sendable (_ file: Observed<Verdict>, _ escrow: Observed<Verdict>) -> Void
   ) {
-    guard let order = node.flatMap({ KubernetesVersion($0.kubeletVersion) })?.legacyEra?.rowOrder,
+    guard let order = KubernetesVersion(node.kubeletVersion)?.legacyEra?.rowOrder,
       let name = installation.effectiveName.value
     else { return completion(.absent, .absent) }
     rows.read(installation) { answer in

@@ -25,11 +25,15 @@ package struct ManifestAcceptor: Sendable {
   package typealias Done = @Sendable (Outcome) -> Void
 
   package func accept(_ acceptance: ManifestAcceptance, _ completion: @escaping Done) {
+    look(completion) { accept(acceptance, $0, completion) }
+  }
+
+  private func look(_ failed: @escaping Done, then go: @escaping @Sendable (ManifestTree) -> Void) {
     manifests.look(installation) { answer in
       switch answer.observed() {
-      case .unknown(let obstacle): completion(.failed(obstacle))
-      case .absent: accept(acceptance, ManifestTree(), completion)
-      case .present(let tree): accept(acceptance, tree, completion)
+      case .unknown(let obstacle): failed(.failed(obstacle))
+      case .absent: go(ManifestTree())
+      case .present(let tree): go(tree)
       }
     }
   }
@@ -128,15 +132,7 @@ package struct ManifestAcceptor: Sendable {
 
 extension ManifestAcceptor {
   /// For a person whose baseline is damaged: all that is there, in its place.
-  package func acceptAnew(_ completion: @escaping Done) {
-    manifests.look(installation) { answer in
-      switch answer.observed() {
-      case .unknown(let obstacle): completion(.failed(obstacle))
-      case .absent: takeAnew(ManifestTree(), completion)
-      case .present(let tree): takeAnew(tree, completion)
-      }
-    }
-  }
+  package func acceptAnew(_ completion: @escaping Done) { look(completion) { takeAnew($0, completion) } }
 
   private func takeAnew(_ tree: ManifestTree, _ completion: @escaping Done) {
     let (entries, kept) = entries(of: tree.files.map { ($0, .person) }, room: AcceptedManifests.copyTotalLimit)

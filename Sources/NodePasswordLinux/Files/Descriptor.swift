@@ -1,6 +1,7 @@
 import CShims
 import Glibc
 import NodePasswordCore
+import NodePasswordDaemon
 
 /// An open file or directory, closed when let go.
 final class Descriptor: Sendable {
@@ -97,6 +98,13 @@ final class Descriptor: Sendable {
       return .failure(error)
     }
     defer { closedir(directory) }
+    return Self.someNames(of: directory, limit: limit)
+  }
+
+  /// Of an open directory stream.
+  static func someNames(
+    of directory: OpaquePointer, limit: Int
+  ) -> Result<(names: [String], isCut: Bool), SystemError> {
     var names: [String] = []
     errno = 0
     while let entry = readdir(directory) {
@@ -126,6 +134,27 @@ final class Descriptor: Sendable {
       rest = rest.dropFirst(count)
     }
     return .success(())
+  }
+
+  /// All of this file as it was at `before`, read straight into memory that is wiped; `nil`: it is another by now, or
+  /// changed while it was read.
+  func secret(being before: stat) -> Result<SecretBytes?, SystemError> {
+    var filled = 0
+    var failure: SystemError?
+    let bytes = SecretBytes(count: Int(before.st_size)) { buffer in
+      while filled < buffer.count, failure == nil {
+        let count = pread(number, buffer.baseAddress.map { $0 + filled }, buffer.count - filled, off_t(filled))
+        if count < 0, errno == EINTR { continue }
+        if count < 0 { failure = SystemError(code: errno) }
+        if count == 0 { break }
+        filled += max(count, 0)
+      }
+    }
+    if let failure { return .failure(failure) }
+    guard filled == bytes.count, case .success(let after) = status(), FileIdentity(before) == FileIdentity(after) else {
+      return .success(nil)
+    }
+    return .success(bytes)
   }
 
   /// At most `limit` + 1 bytes from the start, so that the caller sees when there are more, and a huge file costs

@@ -183,19 +183,9 @@ package final class LinuxPasswordFiles: PasswordFiles {
   }
 
   private func remove(_ path: String, _ identity: FileIdentity) -> Result<Void, Obstacle> {
-    let split = SplitPath(path)
-    return Descriptor.directory(split.directory).mapError { $0.obstacle(at: split.directory) }.flatMap { directory in
-      switch directory.status(of: split.name) {
-      case .failure(let error) where error.code == ENOENT:
-        return .failure(Obstacle(.conflict, at: path, "the file is gone"))
-      case .failure(let error): return .failure(error.obstacle(at: path))
-      case .success(let status):
-        guard FileIdentity(status) == identity else {
-          return .failure(Obstacle(.conflict, at: path, "the file is another by now"))
-        }
-        return NameSwap(directory: directory, name: split.name, place: path)
-          .remove(status, by: AtomicFile.temporaryName(for: split.name, entropy))
-          .flatMap { directory.sync().mapError { $0.obstacle(at: split.directory) } }
+    NameSwap.of(path).flatMap { swap in
+      swap.expect(identity).flatMap {
+        swap.removeForGood($0, by: AtomicFile.temporaryName(for: swap.name, entropy))
       }
     }
   }

@@ -74,6 +74,32 @@ package struct NameSwap {
     return discard(temporary, old, otherwise: putBack)
   }
 
+  /// What that name is now.
+  private var present: Result<stat, Obstacle> {
+    switch directory.status(of: name) {
+    case .failure(let error) where error.code == ENOENT: .failure(goneObstacle)
+    case .failure(let error): .failure(error.obstacle(at: place))
+    case .success(let status): .success(status)
+    }
+  }
+
+  /// The file of that name, which must be this one.
+  func expect(_ identity: FileIdentity) -> Result<stat, Obstacle> {
+    present.flatMap { FileIdentity($0) == identity ? .success($0) : .failure(otherObstacle) }
+  }
+
+  /// As before, regular.
+  func expectRegular(_ identity: FileIdentity) -> Result<stat, Obstacle> {
+    expect(identity).flatMap { FileKind($0) == .regular ? .success($0) : .failure(otherObstacle) }
+  }
+
+  /// Removes exactly this file, and syncs its directory.
+  func removeForGood(_ old: stat, by temporary: String) -> Result<Void, Obstacle> {
+    remove(old, by: temporary).flatMap {
+      directory.sync().mapError { $0.obstacle(at: SplitPath(place).directory) }
+    }
+  }
+
   /// What a rename has brought under our name is removed if it is the file that was meant, and goes back if it is not.
   private func discard(
     _ temporary: String, _ old: stat, otherwise back: (String) -> Result<Void, Obstacle>
@@ -137,11 +163,7 @@ package struct NameSwap {
   }
 
   private func checkAgain(_ old: stat) -> Result<Void, Obstacle> {
-    switch directory.status(of: name) {
-    case .failure(let error) where error.code == ENOENT: .failure(goneObstacle)
-    case .failure(let error): .failure(error.obstacle(at: place))
-    case .success(let there): old.isSameFile(as: there) ? .success(()) : .failure(otherObstacle)
-    }
+    present.flatMap { old.isSameFile(as: $0) ? .success(()) : .failure(otherObstacle) }
   }
 }
 

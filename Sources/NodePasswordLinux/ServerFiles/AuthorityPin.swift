@@ -11,8 +11,9 @@ enum AuthorityPin {
   /// the first certificate leads to. Where a root was signed across there may be several.
   ///
   /// Names and key identifiers tell, not signatures: whoever may write this file needs to forge nothing.
-  static func hashes(of stored: [UInt8], at place: String) throws(Obstacle) -> [String] {
-    let certificates = try certificates(in: stored, at: place)
+  static func hashes(
+    of certificates: [CertificateFields], stored: [UInt8], at place: String
+  ) throws(Obstacle) -> [String] {
     guard certificates.count > 1 else { return [hexadecimal(SHA256.hash(data: stored))] }
     let roots = roots(of: certificates)
     guard !roots.isEmpty else {

@@ -36,13 +36,10 @@ struct LegacyFileSnapshot {
     guard before.st_size <= LegacyPasswordFile.sizeLimit else {
       return .unknown(Obstacle(.tooLarge, at: place, "it is larger than \(LegacyPasswordFile.sizeLimit) bytes"))
     }
-    var bytes: [UInt8]
-    switch file.read(limit: Int(before.st_size)) {
-    case .success(let read): bytes = read
+    switch file.secret(being: before) {
     case .failure(let error): return .unknown(error.obstacle(at: place))
+    case .success(nil): return nil
+    case .success(let bytes?): return .present(LegacyFileSnapshot(status: before, file: LegacyPasswordFile(bytes)))
     }
-    defer { Wipe.bytes(&bytes) }
-    guard case .success(let after) = file.status(), FileIdentity(before) == FileIdentity(after) else { return nil }
-    return .present(LegacyFileSnapshot(status: after, file: LegacyPasswordFile(SecretBytes(copying: bytes))))
   }
 }

@@ -80,23 +80,14 @@ package final class LinuxLegacyPasswords: LegacyPasswords {
   }
 
   private func remove(_ path: String, _ identity: FileIdentity, in directory: Descriptor) -> Result<Void, Obstacle> {
-    let split = SplitPath(path)
-    switch directory.status(of: split.name) {
-    case .failure(let error) where error.code == ENOENT:
-      return .failure(Obstacle(.conflict, at: path, "the file is gone"))
-    case .failure(let error): return .failure(error.obstacle(at: path))
-    case .success(let status):
-      guard FileIdentity(status) == identity, FileKind(status) == .regular else {
-        return .failure(Obstacle(.conflict, at: path, "the file is another by now"))
-      }
-      let contents = Erasure.open(split.name, in: directory)
+    let swap = NameSwap(directory: directory, name: SplitPath(path).name, place: path)
+    return swap.expectRegular(identity).flatMap { status in
+      let contents = Erasure.open(swap.name, in: directory)
       // As a draft: what a crash leaves of it is nobody's row.
       if let contents, fchmod(contents.number, LegacyFileEditor.draftMode) != 0 {
         return .failure(.system(errno, at: path))
       }
-      return NameSwap(directory: directory, name: split.name, place: path)
-        .remove(status, by: AtomicFile.temporaryName(for: split.name, entropy))
-        .flatMap { directory.sync().mapError { $0.obstacle(at: split.directory) } }
+      return swap.removeForGood(status, by: AtomicFile.temporaryName(for: swap.name, entropy))
         .map { if let contents { Erasure.overwrite(contents) } }
     }
   }

@@ -89,13 +89,8 @@ package final class LinuxManifests: Manifests {
     guard before.st_size <= ManifestTree.sizeLimit else {
       return .failure(Obstacle(.tooLarge, at: path, "it is larger than \(ManifestTree.sizeLimit >> 20) MiB"))
     }
-    return file.read(limit: Int(before.st_size)).mapError { $0.obstacle(at: path) }.flatMap { read in
-      var bytes = read
-      defer { Wipe.bytes(&bytes) }
-      guard case .success(let after) = file.status(), FileIdentity(after) == identity else {
-        return .failure(other(path))
-      }
-      return .success(SecretBytes(copying: bytes))
+    return file.secret(being: before).mapError { $0.obstacle(at: path) }.flatMap { bytes in
+      bytes.map { .success($0) } ?? .failure(other(path))
     }
   }
 
@@ -149,15 +144,9 @@ package final class LinuxManifests: Manifests {
   private func remove(
     _ path: String, being identity: FileIdentity, in directory: Descriptor
   ) -> Result<Void, Obstacle> {
-    let split = SplitPath(path)
-    switch directory.status(of: split.name) {
-    case .failure(let error) where error.code == ENOENT: return .failure(Self.gone(path))
-    case .failure(let error): return .failure(error.obstacle(at: path))
-    case .success(let status):
-      guard FileIdentity(status) == identity, FileKind(status) == .regular else { return .failure(Self.other(path)) }
-      return NameSwap(directory: directory, name: split.name, place: path)
-        .remove(status, by: AtomicFile.temporaryName(for: split.name, entropy))
-        .flatMap { directory.sync().mapError { $0.obstacle(at: split.directory) } }
+    let swap = NameSwap(directory: directory, name: SplitPath(path).name, place: path)
+    return swap.expectRegular(identity).flatMap {
+      swap.removeForGood($0, by: AtomicFile.temporaryName(for: swap.name, entropy))
     }
   }
 

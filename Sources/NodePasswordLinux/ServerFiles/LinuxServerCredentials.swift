@@ -48,21 +48,16 @@ package final class LinuxServerCredentials: ServerCredentials {
 
   private static func token(_ place: TokenPlace, in server: ServerDirectory) -> Observed<CredentialReading.Token> {
     server.read(place.rawValue, limit: NodeToken.sizeLimit).map { contents in
-      var contents = contents
-      defer { Wipe.bytes(&contents.bytes) }
       let token = try? server.descriptor.status(of: TokenPlace.server.rawValue).get()
       let isLink = place != .server && contents.isLink && token.map { $0.isSameFile(as: contents.status) } ?? false
       return CredentialReading.Token(
-        identity: FileIdentity(contents.status), isLink: isLink, text: SecretBytes(copying: contents.bytes))
+        identity: FileIdentity(contents.status), isLink: isLink, text: contents.bytes)
     }
   }
 
   private static func table(in server: ServerDirectory) -> Observed<CredentialReading.Table> {
     server.read("cred/passwd", limit: tableLimit).map { contents in
-      var contents = contents
-      defer { Wipe.bytes(&contents.bytes) }
-      return CredentialReading.Table(
-        identity: FileIdentity(contents.status), text: SecretBytes(copying: contents.bytes))
+      CredentialReading.Table(identity: FileIdentity(contents.status), text: contents.bytes)
     }
   }
 
@@ -70,11 +65,12 @@ package final class LinuxServerCredentials: ServerCredentials {
     let name = "tls/server-ca.crt"
     do throws(Obstacle) {
       guard let contents = try server.read(name, limit: authorityLimit).found() else { return .absent }
-      let certificates = try AuthorityPin.certificates(in: contents.bytes, at: server.place(name))
+      let stored = contents.bytes.withBytes { Array($0) }
+      let certificates = try AuthorityPin.certificates(in: stored, at: server.place(name))
       let ends = certificates.compactMap(\.notAfter)
       let facts = AuthorityFacts(
         identity: FileIdentity(contents.status), certificates: certificates.count, notAfter: ends.min())
-      let hashes = try AuthorityPin.hashes(of: contents.bytes, at: server.place(name))
+      let hashes = try AuthorityPin.hashes(of: certificates, stored: stored, at: server.place(name))
       return .present(CredentialReading.Authority(facts: facts, hashes: hashes))
     } catch {
       return .unknown(error)

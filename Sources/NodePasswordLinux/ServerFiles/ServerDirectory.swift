@@ -9,8 +9,7 @@ struct ServerDirectory: Sendable {
     var status: stat
     /// What the name itself is: a link, or the file.
     var isLink: Bool
-    /// The caller wipes them.
-    var bytes: [UInt8]
+    var bytes: SecretBytes
   }
 
   /// How often a file that changes while it is read is read again.
@@ -60,17 +59,13 @@ struct ServerDirectory: Sendable {
       return unreadable(name, "it is not a regular file")
     }
     guard isWithin(file) else { return unreadable(name, "a link leads out of the data directory, and is not followed") }
-    let tooLarge = Obstacle(.tooLarge, at: place(name), "it is larger than \(limit) bytes")
-    guard Int(before.st_size) <= limit else { return .unknown(tooLarge) }
-    switch file.read(limit: limit) {
+    guard Int(before.st_size) <= limit else {
+      return .unknown(Obstacle(.tooLarge, at: place(name), "it is larger than \(limit) bytes"))
+    }
+    switch file.secret(being: before) {
     case .failure(let error): return .unknown(error.obstacle(at: place(name)))
-    case .success(var bytes):
-      guard case .success(let after) = file.status(), FileIdentity(before) == FileIdentity(after) else {
-        Wipe.bytes(&bytes)
-        return nil
-      }
-      guard bytes.count <= limit else { return .unknown(tooLarge) }
-      return .present(Contents(status: after, isLink: isLink, bytes: bytes))
+    case .success(nil): return nil
+    case .success(let bytes?): return .present(Contents(status: before, isLink: isLink, bytes: bytes))
     }
   }
 

@@ -40,17 +40,10 @@ package enum FactFile {
   package static func names(in path: String) -> Observed<[String]> {
     guard let directory = opendir(path) else { return missing(errno, at: path) }
     defer { closedir(directory) }
-    var names: [String] = []
-    errno = 0
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { start in
-        start.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != "." && name != ".." { names.append(name) }
-      errno = 0
+    switch Descriptor.someNames(of: directory, limit: .max) {
+    case .failure(let error): return .unknown(error.obstacle(at: path))
+    case .success(let found): return .present(found.names.sorted())
     }
-    guard errno == 0 else { return .unknown(.system(errno, at: path)) }
-    return .present(names.sorted())
   }
 
   private static func missing<Value: Sendable>(_ code: Int32, at path: String) -> Observed<Value> {

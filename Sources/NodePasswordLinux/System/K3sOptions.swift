@@ -125,7 +125,7 @@ package struct K3sOptions: Hashable, Sendable {
         String(word.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
       }
     } else if name == Self.disablingCloud,
-      values.last.map({ ["1", "t", "true", "y", "yes", "on"].contains($0.lowercased()) }) == true
+      values.last.map(K3sOption.isTrue) == true
     {
       disabled.append("ccm")
     }
@@ -175,12 +175,11 @@ package struct K3sConfiguration: Hashable, Sendable {
     return .present((files.value?.disabled ?? []) + (arguments.value?.disabled ?? []))
   }
 
-  /// As Go reads a truth value, and YAML 1.1 in plain text; nonsense, with which K3s would not start, counts as no.
   package func flag(_ option: K3sOption) -> Observed<Bool> {
     switch value(option) {
     case .unknown(let obstacle): .unknown(obstacle)
     case .absent: .present(false)
-    case .present(let text): .present(["1", "t", "true", "y", "yes", "on"].contains(text.lowercased()))
+    case .present(let text): .present(K3sOption.isTrue(text))
     }
   }
 
@@ -216,4 +215,9 @@ package struct K3sConfiguration: Hashable, Sendable {
     }
     return .present(name)
   }
+}
+
+extension K3sOption {
+  /// As Go reads a truth value, and YAML 1.1 in plain text; nonsense, with which K3s would not start, counts as no.
+  static func isTrue(_ text: String) -> Bool { ["1", "t", "true", "y", "yes", "on"].contains(text.lowercased()) }
 }
