@@ -53,7 +53,7 @@ package struct Observer: Sendable {
       ports.passwordFiles.locate(found)
       readLocal(found) { local in
         readAgent(found) { agent in
-          readJoins(found) { joins in
+          Self.joins(found, ports) { joins in
             var seen = Self.compose(installation, found, local, agent)
             seen.joins = joins
             completion(seen)
@@ -83,11 +83,12 @@ package struct Observer: Sendable {
     }
   }
 
-  private func readJoins(
-    _ installation: Installation, _ completion: @escaping @Sendable (Observed<JoinEvidence>) -> Void
+  /// What the server's unit here tells of joins that it refused.
+  static func joins(
+    _ installation: Installation, _ ports: Ports, _ completion: @escaping @Sendable (Observed<JoinEvidence>) -> Void
   ) {
     guard installation.hasServerRole else { return completion(.absent) }
-    switch Self.serverUnit(installation) {
+    switch serverUnit(installation) {
     case .failure(let obstacle): completion(.unknown(obstacle))
     case .success(let unit): ports.agentJournal.joins(of: unit) { completion($0.observed()) }
     }

@@ -54,8 +54,11 @@ import Testing
     seen.join = .absent
     bench.look(at: seen, for: 10)
     #expect(!bench.records.contains(.healed), "law L10")
+    let kept = Command.dropReserve(Fixture.otherSecret.name)
+    #expect(!bench.commands.contains(kept))
     seen.secret = .present(Self.registeredAnew)
     bench.look(at: seen, for: 10)
+    #expect(bench.commands.contains(kept), "not even after a crash is the old hash put back over a new password")
     #expect(bench.performed.count == 1, "whoever has just registered is left alone")
     for version in 80..<84 {
       seen.lease = .present("\(version)")
@@ -288,27 +291,32 @@ extension Bench {
 
   var events: [NodeEvent] { commands.compactMap { if case .announce(let event) = $0 { event } else { nil } } }
 
-  mutating func answer(_ pass: PassID, sequence: UInt64 = 1, nodes: Int = 50) {
+  mutating func answer(_ pass: PassID, sequence: UInt64 = 1, nodes: Int = 50, joins: [RefusedJoin]? = nil) {
     var reading = Fixture.ledger
     reading.ledger.sequence = sequence
-    answer(pass, reading, nodes: nodes)
+    answer(pass, reading, nodes: nodes, joins: joins)
   }
 
   mutating func answer(
-    _ pass: PassID, _ reading: LedgerReading, nodes: Int = 50, kept: Observed<AnnotationGuard> = .absent
+    _ pass: PassID, _ reading: LedgerReading, nodes: Int = 50, kept: Observed<AnnotationGuard> = .absent,
+    joins: [RefusedJoin]? = nil
   ) {
     let view = ClusterView(nodeCount: nodes, secretCount: nodes, syncedSince: Fixture.start, newestVersion: 100)
     var seen = ClusterObservation(view: .present(view), ledger: .present(reading))
     // Some machine's lease is always being renewed.
     seen.revision = .present(UInt64(now.monotonic.nanoseconds))
     seen.annotationGuard = kept
+    if let joins { seen.joins = .present(JoinEvidence(joins: joins)) }
     send(.observed(pass, .cluster(seen)))
   }
 
-  mutating func answerCluster(sequence: UInt64 = 1, nodes: Int = 50, _ reading: LedgerReading? = nil) {
+  /// - Parameter joins: that the server's unit tells of by then; none: they are not read.
+  mutating func answerCluster(
+    sequence: UInt64 = 1, nodes: Int = 50, _ reading: LedgerReading? = nil, joins: [RefusedJoin]? = nil
+  ) {
     guard let pass = pendingLook(.cluster) else { return }
-    if let reading { return answer(pass, reading, nodes: nodes) }
-    answer(pass, sequence: sequence, nodes: nodes)
+    if let reading { return answer(pass, reading, nodes: nodes, joins: joins) }
+    answer(pass, sequence: sequence, nodes: nodes, joins: joins)
   }
 
   /// Answers each look at the other node with this for so many seconds, five at a time, until something is begun.

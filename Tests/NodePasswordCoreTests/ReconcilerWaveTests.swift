@@ -42,7 +42,7 @@ import Testing
   }
 
   /// Whoever goes on asking is one of many for as long as it does, also when nobody new asks, and this machine is therefore
-  /// not looked at for its refused joins.
+  /// looked at only now and then.
   @Test func whoGoesOnAskingStaysInTheWave() throws {
     let joins = Self.names.map { name in
       var join = Fixture.join(first: -200, last: 0)
@@ -60,9 +60,27 @@ import Testing
         return join
       }
       Self.answer(&bench, asking)
-      bench.answerCluster(nodes: 10)
+      bench.answerCluster(nodes: 10, joins: asking)
     }
     #expect(bench.ledgerActs.isEmpty)
+  }
+
+  /// Names that ask again after a pause are no news to the unit's reader, or its hint is lost: the look at the cluster counts
+  /// them all the same.
+  @Test func whoAsksAgainIsCountedWithoutALookAtThisMachine() throws {
+    var asking = ReconcilerOtherTests.joins(Self.names)
+    let first = asking[0]
+    for isOneOfMany in [false, true] {
+      var bench = try ReconcilerOtherTests.server([first], policy: Fixture.resetting())
+      for _ in 0..<60 {
+        bench.advance(.seconds(5))
+        bench.send(.timeCame)
+        for index in asking.indices { asking[index].lastSeen = bench.now.monotonic }
+        Self.answer(&bench, asking)
+        bench.answerCluster(nodes: 10, joins: isOneOfMany ? asking : [asking[0]])
+      }
+      #expect(bench.ledgerActs.isEmpty == isOneOfMany)
+    }
   }
 
   /// A clock that was set back: what another server saw lies in the future then, and is no wave for ever.

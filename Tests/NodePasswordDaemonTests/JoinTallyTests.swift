@@ -62,9 +62,11 @@ import Testing
     #expect(add("10.0.0.1", 10))
     #expect(!add("10.0.0.1", 15))
     #expect(add("10.0.0.2", 20))
-    #expect(!add("10.0.0.1", 600))
-    #expect(add("10.0.0.1", 1201), "after a window of silence it is a new row")
-    #expect(tally.evidence(at: second(1201)).joins.first?.since == second(1201))
+    #expect(!add("10.0.0.1", 80))
+    #expect(add("10.0.0.1", 141), "it had stopped asking, and is back")
+    #expect(!add("10.0.0.1", 150))
+    #expect(add("10.0.0.1", 751), "after a window of silence it is a new row")
+    #expect(tally.evidence(at: second(751)).joins.first?.since == second(751))
   }
 
   /// To the second for a name that fell silent, and to a tenth of the window for how often it asked.

@@ -52,6 +52,8 @@ package struct ClusterObservation: Hashable, Sendable {
   package var ledger: Observed<LedgerReading>
   /// The datastore's, which moves with each lease that any machine renews.
   package var revision: Observed<UInt64> = .absent
+  /// The joins that this server refused, read again: how many names ask at once must not be an old number.
+  package var joins: Observed<JoinEvidence> = .absent
   /// Absent: that was not asked.
   package var annotationGuard: Observed<AnnotationGuard> = .absent
 

@@ -7,6 +7,8 @@ struct ClusterState: Hashable, Sendable {
   /// What this server remembers of it durably. `nil`: not read yet, and then no approval counts.
   var mark: LedgerMark?
   var wave: Wave?
+  /// The joins that this server refused, as last read at a look at the machine or at the cluster.
+  var joins: [RefusedJoin] = []
   /// Names refused of late, with the last time, for telling a wave.
   var refused: [NodeName: Moment] = [:]
   /// Which Nodes hold the address that asks is to be looked up at the next look at these.

@@ -30,6 +30,7 @@ extension Reconciler {
       ledgerWasSeen(seen.ledger, now)
     }
     if let view = seen.view.value { noteVersion(view, now) }
+    if let evidence = seen.joins.value { cluster.joins = evidence.joins }
     noteGuard(seen.annotationGuard, now)
     noteRevision(seen.revision, now)
     noteRefused(now)
@@ -229,12 +230,7 @@ extension Reconciler {
   private mutating func noteRefused(_ now: Now) {
     guard let policy else { return }
     let span = policy.limits.wave.within
-    for join in machine?.joins.value?.joins ?? [] where now.monotonic - join.lastSeen <= span {
-      cluster.refused[join.name] = max(cluster.refused[join.name] ?? join.lastSeen, join.lastSeen)
-    }
-    // This machine is looked at when somebody new asks; whoever goes on asking is seen at its own looks.
-    for (subject, state) in subjects where isOther(subject) {
-      guard let join = state.observation.flatMap(Self.join), now.monotonic - join.lastSeen <= span else { continue }
+    for join in cluster.joins where now.monotonic - join.lastSeen <= span {
       cluster.refused[join.name] = max(cluster.refused[join.name] ?? join.lastSeen, join.lastSeen)
     }
     for (name, peers) in cluster.ledger.value?.ledger.peers ?? [:] {
@@ -264,9 +260,9 @@ extension Reconciler {
   // MARK: Joins
 
   /// Who is new among those that are refused may be one of many, and is to be told to the other servers.
-  mutating func wakeForJoins(_ seen: MachineObservation, _ now: Now) {
-    guard subjects[.cluster] != nil, let joins = seen.joins.value?.joins else { return }
-    let isNews = joins.contains { join in
+  mutating func wakeForJoins(_ now: Now) {
+    guard subjects[.cluster] != nil else { return }
+    let isNews = cluster.joins.contains { join in
       join.name != ownName && join.stands(at: now.monotonic) && cluster.refused[join.name] == nil
     }
     if isNews { wake(.cluster, .relatedSubject, now) }
@@ -275,7 +271,7 @@ extension Reconciler {
   /// Who asks here is told to the other servers: a second machine under one name may ask another one.
   private mutating func shareJoins(_ now: Now) {
     guard let policy, policy.mode == .enforce, let ledger = cluster.ledger.value?.ledger else { return }
-    let joins = (machine?.joins.value?.joins ?? []).filter { $0.stands(at: now.monotonic) && $0.name != ownName }
+    let joins = cluster.joins.filter { $0.stands(at: now.monotonic) && $0.name != ownName }
     guard ledger.isNews(joins, at: now) else { return }
     emit(.shareJoins(joins))
   }

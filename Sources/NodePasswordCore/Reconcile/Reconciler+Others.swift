@@ -47,7 +47,7 @@ extension Reconciler {
 
   private func wantedOthers(_ now: Now) -> [NodeName] {
     var names = nodeMemories.filter { $0.value.reset != nil }.keys.sorted()
-    let joins = (machine?.joins.value?.joins ?? []).filter { $0.stands(at: now.monotonic) }
+    let joins = cluster.joins.filter { $0.stands(at: now.monotonic) }
     names += wantedByKey(now)
     names += joins.sorted { $0.lastSeen > $1.lastSeen }.map(\.name)
     if case .present(let view) = cluster.view {

@@ -125,6 +125,7 @@ extension Reconciler {
       machineMemory.note(seen, at: now.monotonic)
       machine = seen
       followInstallation(seen, now)
+      if let evidence = seen.joins.value { cluster.joins = evidence.joins }
       // What is known of the password decides what may be done about the Secret.
       if isNews, let own = ownNode { wake(own, .relatedSubject, now) }
       if isNews { wakeLegacyFile(now) }
@@ -244,7 +245,7 @@ extension Reconciler {
       recordRefusal(seen, pass, plan.decisions, now)
       recordCredentialConflict(seen)
       recordJoins(seen, pass, now)
-      wakeForJoins(seen, now)
+      wakeForJoins(now)
       reviewOthers(now)
     }
     noteHeals(&state, subject, plan, observation, pass, now)

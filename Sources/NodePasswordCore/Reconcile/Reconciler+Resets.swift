@@ -59,7 +59,11 @@ extension Reconciler {
     }
     // The delete never came about, or the Secret was put back.
     if secret.identity.uid == reset.oldUID { return endWatch(name) }
-    nodeMemories[name]?.reset?.isRegistered = true
+    if !reset.isRegistered {
+      nodeMemories[name]?.reset?.isRegistered = true
+      // Nobody's password any more: not even a crash may bring it back.
+      dropReserve(of: name)
+    }
     if isRefusedAgain(seen, since: reset.at, now) {
       return undone(name, "the name was registered anew, and somebody else is refused under it", now)
     }
@@ -123,6 +127,10 @@ extension Reconciler {
   mutating func endWatch(_ name: NodeName) {
     guard nodeMemories[name]?.reset != nil else { return }
     nodeMemories[name]?.reset = nil
+    dropReserve(of: name)
+  }
+
+  private mutating func dropReserve(of name: NodeName) {
     if let distribution = cluster.distribution { emit(.dropReserve(distribution.secretName(of: name))) }
   }
 

@@ -13,14 +13,26 @@ struct ClusterObserver: Sendable {
         ports.nodes.revision { revision in
           var seen = ClusterObservation(view: view.observed(), ledger: ledger.observed())
           seen.revision = Observed(revision)
-          guard inquiry.rehearsesAnnotation, let installation else { return completion(seen) }
-          ports.approvals.rehearse(installation) { [seen] answer in
+          guard let installation else { return completion(seen) }
+          Observer.joins(installation, ports) { [seen] joins in
             var seen = seen
-            seen.annotationGuard = Observed(answer)
-            completion(seen)
+            seen.joins = joins
+            rehearse(seen, installation, inquiry, completion)
           }
         }
       }
+    }
+  }
+
+  private func rehearse(
+    _ seen: ClusterObservation, _ installation: Installation, _ inquiry: Inquiry,
+    _ completion: @escaping @Sendable (ClusterObservation) -> Void
+  ) {
+    guard inquiry.rehearsesAnnotation else { return completion(seen) }
+    ports.approvals.rehearse(installation) { answer in
+      var seen = seen
+      seen.annotationGuard = Observed(answer)
+      completion(seen)
     }
   }
 

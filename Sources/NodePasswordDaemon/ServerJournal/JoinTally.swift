@@ -49,14 +49,15 @@ package struct JoinTally: Hashable, Sendable {
     self.nameLimit = nameLimit
   }
 
-  /// Takes in a refusal for its password. Answers whether it tells anything new: a name, or a peer of it.
+  /// Takes in a refusal for its password. Answers whether it tells anything new: a name, one that had stopped asking, or a
+  /// peer of it.
   package mutating func add(_ name: NodeName, peer: String?, at moment: Moment) -> Bool {
     newest = max(newest, moment)
     // Lines come in their order, give or take what two clocks differ by.
     guard newest - moment <= window else { return false }
     forget(before: start(at: newest))
     lastTurn += 1
-    let isNewName = entries[name] == nil
+    let isNewName = entries[name].map { moment - $0.lastSeen > RefusedJoin.standing } ?? true
     var entry = entries.removeValue(forKey: name) ?? Entry(since: moment, lastSeen: moment, turn: 0)
     entry.since = min(entry.since, moment)
     entry.lastSeen = max(entry.lastSeen, moment)

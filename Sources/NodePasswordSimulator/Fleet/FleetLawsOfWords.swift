@@ -113,8 +113,10 @@ extension FleetLaws {
     // Who was let in by a person's word is whom that person meant.
     let isApproved = state.truth.intents.last { $0.node == name && $0.uid != nil }?.isApproved ?? false
     let isBack = state.machines(name).contains { machine in
-      guard state.fits(machine.password, name) else { return false }
       if setting.source == .node, machine.kind == .impostor, !isApproved { return false }
+      // What went down a moment ago is seen to be live for as long as it is fresh.
+      if let left = machine.wasBackAt, state.now - left < NodeMemory.freshness { return true }
+      guard state.fits(machine.password, name) else { return false }
       return machine.joinedAt != nil
         || machine.lastRenewal(at: state.now).map { state.now - $0 < .seconds(60) } ?? false
     }

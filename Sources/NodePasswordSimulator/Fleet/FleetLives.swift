@@ -105,7 +105,10 @@ extension FleetWorld {
 
 extension FleetWorld.State {
   mutating func enter(_ phase: FleetMachine.Phase, _ index: Int) {
-    if machines[index].phase == .joined { machines[index].stopRenewing(at: now) }
+    if machines[index].phase == .joined {
+      machines[index].stopRenewing(at: now)
+      if fits(machines[index].password, machines[index].name) { machines[index].wasBackAt = now }
+    }
     machines[index].phase = phase
     machines[index].serial = makeSerial()
     machines[index].joinedAt = phase == .joined ? now : nil

@@ -49,6 +49,8 @@ struct FleetMachine {
   var isCut = false
   /// Since when it has been a Node without a break.
   var joinedAt: Moment?
+  /// When it last was a Node by its name's own Secret.
+  var wasBackAt: Moment?
   /// Since when it has been asking and not let in.
   var askingSince: Moment?
   /// Of the name that it got, if a daemon had freed it: the moment.
