@@ -10,11 +10,18 @@ extension Reconciler {
       let act = Act(at: now.wall, kind: kind, phase: .begun, word: action.word, secretUID: action.secretUID)
       state.phase = .counting(pass, progress, deadline: now.monotonic + configuration.performDeadline)
       subjects[subject] = state
-      emit(.count(pass, step: progress.step, act, ledgerAct(action, subject, now), policy?.limits ?? Limits()))
+      emit(.count(pass, step: progress.step, act, ledgerAct(action, subject, now), limits))
       history.note(act)
     } else {
       perform(progress, subject, pass, installation, now)
     }
+  }
+
+  /// By which the ledger judges an act.
+  private var limits: Limits {
+    var limits = policy?.limits ?? Limits()
+    if configuration.lacking.contains(.budget) { (limits.node.acts, limits.cluster.acts) = (.max, .max) }
+    return limits
   }
 
   private mutating func perform(
@@ -107,7 +114,7 @@ extension Reconciler {
         look(subject, now)
       }
     case .lostRace:
-      if let name = subject.nodeName { collisions[name] = now.monotonic + Self.collisionPause }
+      leaveAlone(subject.nodeName, now)
       look(subject, now)
     case .failed where progress.action.isUpkeep && !progress.isLast:
       // An escrow that cannot be written is no reason to leave the drift behind it alone.

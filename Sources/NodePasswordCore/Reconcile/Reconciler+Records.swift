@@ -236,9 +236,9 @@ extension Reconciler {
         && !(heal.isOfRefusal && observation.isRefused(at: now.monotonic))
         && !(heal.isOfSecret && !observation.keepsSecret(beside: drifts))
     }
-    if drifts.contains(.nameCollision), let name = subject.nodeName, state.unverified.contains(where: \.isOfRefusal) {
+    if drifts.contains(.nameCollision), state.unverified.contains(where: \.isOfRefusal) {
       state.unverified.removeAll(where: \.isOfRefusal)
-      collisions[name] = now.monotonic + Self.collisionPause
+      leaveAlone(subject.nodeName, now)
     }
     for heal in state.unverified where isGone(heal) {
       count("heals")
@@ -281,7 +281,7 @@ extension Reconciler {
     guard let drift = back.first else { return }
     state.secretHealedAt = nil
     state.unverified.removeAll(where: \.isOfRefusal)
-    if let name = subject.nodeName { collisions[name] = now.monotonic + Self.collisionPause }
+    leaveAlone(subject.nodeName, now)
     emit(
       .record(
         Record(.collision, fields(subject, pass, [.drift: drift.rawValue, .advice: Advice.collision]))))

@@ -114,7 +114,7 @@ extension Reconciler {
 
   private mutating func undone(_ name: NodeName, _ reason: String, _ now: Now) {
     endWatch(name)
-    collisions[name] = now.monotonic + Self.collisionPause
+    leaveAlone(name, now)
     nodeMemories[name]?.healedAt = now.monotonic
     let fields: [RecordField: String] = [
       .subject: Subject.node(name).description, .node: name.rawValue, .reason: reason,
@@ -122,6 +122,12 @@ extension Reconciler {
     ]
     emit(.record(Record(.collision, fields)))
     announce(.node(name), "NameCollision", Remedy.report.rawValue, "A heal was undone: \(reason)", true, now)
+  }
+
+  /// A heal of this name was undone.
+  mutating func leaveAlone(_ name: NodeName?, _ now: Now) {
+    collisions = collisions.filter { now.monotonic < $0.value }
+    if let name { collisions[name] = now.monotonic + Self.collisionPause }
   }
 
   mutating func endWatch(_ name: NodeName) {

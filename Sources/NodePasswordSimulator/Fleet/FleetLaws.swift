@@ -34,6 +34,7 @@ enum FleetLaws {
     // A server may replace its own Secret while its Node is live here, and nobody else's.
     if name == state.servers[index].name { return found.map { "\($0) (\(name), its own)" } }
     if state.isTrulyLive(name) { found.append("L1: deletes the Secret of a live Node") }
+    if state.hasCollided(name, on: index, by: issued) { found.append("L10: acts again on a name with two machines") }
     let process = state.servers[index].truth
     if !state.isSynced(index, at: issued) { found.append("L3: before the views had synced") }
     if let seen = process.restoreSeenAt, seen <= issued, issued - seen < .seconds(298) {
@@ -197,6 +198,13 @@ extension FleetWorld.State {
 }
 
 extension FleetWorld.State {
+  /// This very process has told that a heal of the name was undone, and not so long ago that it may try again.
+  func hasCollided(_ name: NodeName, on index: Int, by issued: Moment) -> Bool {
+    guard let collision = truth.collided[name], collision.server == index, collision.at < issued else { return false }
+    return collision.incarnation == servers[index].incarnation
+      && issued - collision.at < Reconciler.collisionPause - .seconds(10)
+  }
+
   /// What is watched stands, or did within the last minute. Who watches a name by the fleet key alone looks at the whole
   /// more seldom than that.
   func isSynced(_ index: Int, at issued: Moment) -> Bool {

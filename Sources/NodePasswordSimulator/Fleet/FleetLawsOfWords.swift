@@ -80,7 +80,10 @@ extension FleetLaws {
       state.truth.told[name] = state.now
       state.truth.held[name] = state.now
       state.truth.lostRaces[name] = nil
-      if record.kind == .collision { state.truth.collided[name] = state.now }
+      if record.kind == .collision {
+        state.truth.collided[name] = FleetTruth.Collision(
+          at: state.now, server: index, incarnation: state.servers[index].incarnation)
+      }
       return []
     case .healed where record.fields[.remedy] != Remedy.sealSecret.rawValue:
       state.truth.healed[name, default: 0] += 1

@@ -176,7 +176,8 @@ struct FleetEnding {
       let generation = FleetKeyPretence.generation(of: machine.password, machine.name),
       state.ledger.value?.ledger.enrolled[machine.name] == generation
     else { return false }
-    return state.truth.collided[machine.name].map { state.now - $0 > Reconciler.collisionPause + .seconds(60) } ?? true
+    return state.truth.collided[machine.name].map { state.now - $0.at > Reconciler.collisionPause + .seconds(60) }
+      ?? true
   }
 
   /// Long enough for the rule, the hold-offs, and as many windows of the budget as there are names, those helped meanwhile too.

@@ -58,6 +58,14 @@ struct FleetTruth {
     var isExempt: Bool
   }
 
+  /// A daemon has told that somebody else uses this name.
+  struct Collision {
+    var at: Moment
+    var server: Int
+    /// The process on it that did.
+    var incarnation: Int
+  }
+
   /// Refusals of one name on one server, without a silence between them that any count of them outlives.
   struct Row {
     var start: Moment
@@ -90,7 +98,7 @@ struct FleetTruth {
   /// Strangers who got in while a Secret was replaced, until somebody is told.
   var lostRaces: [NodeName: Moment] = [:]
   /// When a daemon last spoke of a collision.
-  var collided: [NodeName: Moment] = [:]
+  var collided: [NodeName: Collision] = [:]
   var lastStatus: StatusReport?
   /// Some daemon has held everything as one batch.
   var hadWave = false
