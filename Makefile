@@ -12,6 +12,8 @@ SCENE ?= all
 SECONDS ?= 300
 IDLE_MINUTES ?= 10
 PARTS ?=
+TARGET ?= all
+INPUT ?=
 POWER_CUTS ?= 25
 SWIFT ?= swift
 SWIFT_BUILD := $(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error
@@ -89,7 +91,7 @@ rbac-files: build ## Write config/kubernetes anew from the program that prints i
 	  $(BIN)/nodepassd install-rbac --print --only $$part >config/kubernetes/$$part.yaml; done
 
 .PHONY: demo
-demo: build ## Watch a node lose its password in many ways and come back (SCENE=losses, credential; reprovision and legacy are no part of all)
+demo: build ## Watch a node lose its password in many ways and come back (SCENE=losses, credential, tokens, manifests; reprovision, legacy: not in all)
 	$(BIN)/nodepassd-demo demo --scene $(SCENE)
 
 .PHONY: sim
@@ -116,6 +118,17 @@ system-test: build ## Boot a real systemd in a container and test the installed 
 bench: build ## Measure the daemon beside the bare system calls, inotifywait and Python (about 12 minutes)
 	@command -v inotifywait >/dev/null || echo "Without inotifywait (apt-get install inotify-tools) that comparison is left out."
 	$(BIN)/nodepassd-demo bench --idle-minutes $(IDLE_MINUTES)
+
+# A build of its own, with the parsers watched; what the ordinary build has downloaded serves it as well.
+.PHONY: fuzz-build
+fuzz-build: check-deps
+	@if [ ! -d .build-fuzz ] && [ -d .build/checkouts ]; then mkdir .build-fuzz; \
+	  cp -a .build/checkouts .build/repositories .build/workspace-state.json .build-fuzz/; fi
+	NODEPASSD_FUZZ=1 $(SWIFT) build -c release --scratch-path .build-fuzz --product FuzzTargets
+
+.PHONY: fuzz
+fuzz: fuzz-build ## Fuzz the parsers, SECONDS=60 each, or one: make fuzz TARGET=csv SECONDS=600; replay with INPUT=file
+	Tests/FuzzTargets/run.sh $(TARGET) $(if $(filter file default,$(origin SECONDS)),60,$(SECONDS)) $(INPUT)
 
 .PHONY: write-path-test
 write-path-test: build ## End and fail the daemon's writes at each system call (strace)

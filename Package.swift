@@ -5,6 +5,12 @@ import PackageDescription
 /// 30 MB (decision 16).
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .unsafeFlags(["-Osize"])]
 
+/// `make fuzz` builds apart, with its own program, and with the parsers watched: which branches an input takes, and whether
+/// it reads beyond its bytes.
+let isFuzzing = Context.environment["NODEPASSD_FUZZ"] != nil
+let sanitizers: [String] = isFuzzing ? ["-sanitize=fuzzer,address"] : []
+let watched: [SwiftSetting] = strict + (isFuzzing ? [.unsafeFlags(sanitizers)] : [])
+
 /// The executables carry the Swift runtime themselves, so that an installed `nodepassd` needs no Swift on the machine.
 /// Only the link is static; everything else is compiled once and shared with the tests.
 /// FoundationEssentials keeps part of itself in two archives that an otherwise dynamic compile does not name.
@@ -36,6 +42,15 @@ let certificates: [Target.Dependency] = [
   .product(name: "SwiftASN1", package: "swift-asn1"),
 ]
 
+let fuzzers: [Target] =
+  isFuzzing
+  ? [
+    .executableTarget(
+      name: "FuzzTargets", dependencies: ["ParserProperties"], path: "Tests/FuzzTargets", exclude: ["run.sh"],
+      swiftSettings: strict,
+      linkerSettings: [.unsafeFlags(sanitizers + ["-use-ld=lld"])])
+  ] : []
+
 let package = Package(
   name: "nodepassd",
   dependencies: [
@@ -49,13 +64,13 @@ let package = Package(
   ],
   targets: [
     // Decides. Depends on nothing.
-    .target(name: "NodePasswordCore", swiftSettings: strict),
+    .target(name: "NodePasswordCore", swiftSettings: watched),
 
     // Drives: ports, Observer, Executor, the loop.
     .target(
       name: "NodePasswordDaemon",
       dependencies: ["NodePasswordCore", "CLibYAML", "CShims"],
-      swiftSettings: strict),
+      swiftSettings: watched),
 
     // Does it for real.
     .target(
@@ -67,7 +82,7 @@ let package = Package(
         .product(name: "SwiftASN1", package: "swift-asn1"),
         .product(name: "SystemPackage", package: "swift-system"),
       ] + nio,
-      swiftSettings: strict),
+      swiftSettings: watched),
 
     // Does it in pretend; and serves the pretence over HTTPS on loopback.
     .target(
@@ -104,16 +119,22 @@ let package = Package(
       linkerSettings: standalone),
 
     // Prove.
+    .target(
+      name: "ParserProperties",
+      dependencies: ["NodePasswordCore", "NodePasswordDaemon", "NodePasswordLinux"] + certificates,
+      path: "Tests/ParserProperties",
+      swiftSettings: strict),
     .testTarget(
       name: "NodePasswordCoreTests", dependencies: ["NodePasswordCore"], swiftSettings: strict),
     .testTarget(
       name: "NodePasswordDaemonTests",
-      dependencies: ["NodePasswordCore", "NodePasswordDaemon", "NodePasswordSimulator"],
+      dependencies: ["NodePasswordCore", "NodePasswordDaemon", "NodePasswordSimulator", "ParserProperties"],
       swiftSettings: strict),
     .testTarget(
       name: "NodePasswordLinuxTests",
       dependencies: [
-        "NodePasswordCore", "NodePasswordDaemon", "NodePasswordLinux", "NodePasswordSimulator", "CShims",
+        "NodePasswordCore", "NodePasswordDaemon", "NodePasswordLinux", "NodePasswordSimulator", "ParserProperties",
+        "CShims",
       ] + nio + certificates,
       swiftSettings: strict),
     .testTarget(
@@ -125,6 +146,6 @@ let package = Package(
       name: "RepositoryTests",
       dependencies: ["NodePasswordCore", "NodePasswordDaemon"],
       swiftSettings: strict),
-  ],
+  ] + fuzzers,
   swiftLanguageModes: [.v6]
 )

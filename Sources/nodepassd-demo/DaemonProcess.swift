@@ -16,9 +16,11 @@ final class DaemonProcess: Sendable {
   private let ending = Mutex<Int32?>(nil)
   private let queue = DispatchQueue(label: "daemon-output")
 
-  /// - Parameter environment: `NAME=value`, beside this process's own.
+  /// - Parameters:
+  ///   - environment: `NAME=value`, beside this process's own.
+  ///   - takesOutput: what it writes to its standard output is read, too, and not shown.
   /// - Throws: where the binary cannot be started.
-  init(binary: String, arguments: [String], environment: [String] = []) throws {
+  init(binary: String, arguments: [String], environment: [String] = [], takesOutput: Bool = false) throws {
     var pipe: [Int32] = [0, 0]
     guard Glibc.pipe(&pipe) == 0 else { throw StartFailure(cause: String(cString: strerror(errno))) }
     // Another daemon that is started later must not hold it open.
@@ -26,6 +28,7 @@ final class DaemonProcess: Sendable {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     posix_spawn_file_actions_adddup2(&actions, pipe[1], STDERR_FILENO)
+    if takesOutput { posix_spawn_file_actions_adddup2(&actions, pipe[1], STDOUT_FILENO) }
     posix_spawn_file_actions_addclose(&actions, pipe[0])
     posix_spawn_file_actions_addclose(&actions, pipe[1])
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -77,6 +80,9 @@ final class DaemonProcess: Sendable {
       entries.withLock { $0 += lines }
     }
   }
+
+  /// Until it has closed its end: there is nothing more to come.
+  func waitForOutput() { queue.sync {} }
 
   /// All lines so far.
   var lines: [Entry] { entries.withLock { $0 } }

@@ -5,6 +5,12 @@ import SystemPackage
 enum DemoFiles {
   static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+  /// Permission bits; `nil` where nothing is there.
+  static func mode(_ path: String) -> mode_t? {
+    var status = stat()
+    return lstat(path, &status) == 0 ? status.st_mode & 0o7777 : nil
+  }
+
   static func makeDirectories(_ path: String) throws {
     var made = ""
     for part in path.split(separator: "/") {

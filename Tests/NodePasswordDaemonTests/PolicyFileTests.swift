@@ -167,4 +167,13 @@ import Testing
     expected.alerts.from = .error
     #expect(policy == expected)
   }
+
+  /// Of another program's file the last of a key counts; and nobody waits for a long one.
+  @Test func aMappingOfManyKeysIsRead() throws {
+    let count = 40_000
+    let text = (0..<count).map { "k\($0): \($0)\n" }.joined() + "k7: last\n"
+    let root = try #require(try YAMLReader.read(Array(text.utf8), file: "config.yaml", strictness: .foreign))
+    #expect(root.mapping?.count == count && root["k7"]?.scalar == "last" && root["k39999"]?.scalar == "39999")
+    #expect(throws: PolicyDiagnostic.self) { try YAMLReader.read(Array(text.utf8), file: "policy.yaml") }
+  }
 }

@@ -32,8 +32,13 @@ package enum ReserveDocument {
     return SecretBytes(copying: whole)
   }
 
-  /// `nil`: damaged.
-  package static func decode(_ bytes: SecretBytes) -> SecretDraft? { bytes.withBytes { decode($0) } }
+  /// `nil`: damaged, or not as `encode` would write it.
+  package static func decode(_ bytes: SecretBytes) -> SecretDraft? {
+    guard let draft = bytes.withBytes({ decode($0) }), let written = encode(draft), written.isEqual(to: bytes) else {
+      return nil
+    }
+    return draft
+  }
 
   private static func decode(_ bytes: UnsafeRawBufferPointer) -> SecretDraft? {
     let newline = UInt8(ascii: "\n")

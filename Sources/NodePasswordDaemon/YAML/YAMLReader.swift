@@ -185,19 +185,24 @@ package struct YAMLReader {
 
   private mutating func entries(depth: Int, _ parser: inout yaml_parser_t) throws(PolicyDiagnostic) -> [YAMLEntry] {
     var entries: [YAMLEntry] = []
-    var seen: [String: Origin] = [:]
+    var places: [String: Int] = [:]
     while true {
       let (token, place) = try next(&parser)
       if case .mappingEnd = token { return entries }
       guard case .scalar(let key, _) = token else { throw PolicyDiagnostic(place, "a key must be plain text") }
-      if let first = seen[key], strictness == .ours {
-        throw PolicyDiagnostic(place, "“\(key)” stands here a second time; the first is at line \(first.line)")
+      if let first = places[key], strictness == .ours {
+        let line = entries[first].keyOrigin.line
+        throw PolicyDiagnostic(place, "“\(key)” stands here a second time; the first is at line \(line)")
       }
-      seen[key] = place
       let (value, valuePlace) = try next(&parser)
-      entries.removeAll { $0.key == key }
-      entries.append(
-        YAMLEntry(key: key, keyOrigin: place, value: try node(value, at: valuePlace, depth: depth + 1, &parser)))
+      let entry = YAMLEntry(
+        key: key, keyOrigin: place, value: try node(value, at: valuePlace, depth: depth + 1, &parser))
+      if let first = places[key] {
+        entries[first] = entry
+      } else {
+        places[key] = entries.count
+        entries.append(entry)
+      }
     }
   }
 

@@ -2,10 +2,10 @@ import NodePasswordCore
 import NodePasswordDaemon
 
 /// What the bytes of a password file mean to K3s.
-enum PasswordText {
+package enum PasswordText {
   /// Trims outer white space as Go's `strings.TrimSpace` does, then looks for what Go refuses to send in a header
   /// (k3s-facts 1.1). Any other bytes are a legal password.
-  static func read(_ bytes: [UInt8]) -> PasswordFileReading.Contents {
+  package static func read(_ bytes: [UInt8]) -> PasswordFileReading.Contents {
     if bytes.count > NodePassword.lengthLimit { return .malformed(.tooLarge) }
     let text = trimmed(bytes[...])
     if text.isEmpty { return .empty }
@@ -18,7 +18,7 @@ enum PasswordText {
   }
 
   /// The first line of contents that are malformed for what follows it.
-  static func salvage(_ bytes: [UInt8]) -> NodePassword? {
+  package static func salvage(_ bytes: [UInt8]) -> NodePassword? {
     guard case .malformed(.innerNewline) = read(bytes),
       let line = trimmed(bytes[...]).split(whereSeparator: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") })
         .first,

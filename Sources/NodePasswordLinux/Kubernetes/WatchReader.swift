@@ -16,7 +16,7 @@ final class WatchReader: ChannelInboundHandler, Sendable {
   }
 
   private struct State {
-    var rest: [UInt8] = []
+    var lines = WatchLines()
     var isOver = false
     var silence: Scheduled<Void>?
   }
@@ -62,28 +62,11 @@ final class WatchReader: ChannelInboundHandler, Sendable {
   private func read(_ part: ByteBuffer, _ channel: any Channel) {
     let (lines, isTooLong) = state.withLock { state -> ([[UInt8]], Bool) in
       guard !state.isOver else { return ([], false) }
-      // What is left from before has no end of a line in it.
-      let searched = state.rest.count
-      state.rest += part.readableBytesView
-      let lines = Self.lines(&state.rest, after: searched)
-      return (lines, state.rest.count > Self.lineLimit)
+      let lines = state.lines.add(part.readableBytesView)
+      return (lines, state.lines.restCount > Self.lineLimit)
     }
     for line in lines where !take(.line(line)) { return close(channel) }
     if isTooLong { finish(channel, .ended(wasClean: false)) }
-  }
-
-  /// Takes whole lines, but for empty ones, off the front. Each byte is looked at once, however the parts fall.
-  private static func lines(_ rest: inout [UInt8], after searched: Int) -> [[UInt8]] {
-    var lines: [[UInt8]] = []
-    var start = 0
-    var from = searched
-    while let end = rest[from...].firstIndex(of: UInt8(ascii: "\n")) {
-      if end > start { lines.append(Array(rest[start..<end])) }
-      start = end + 1
-      from = start
-    }
-    if start > 0 { rest.removeFirst(start) }
-    return lines
   }
 
   /// Tells the end once, whichever way it comes.
@@ -110,4 +93,29 @@ final class WatchReader: ChannelInboundHandler, Sendable {
   }
 
   func channelInactive(context: ChannelHandlerContext) { finish(context.channel, .ended(wasClean: false)) }
+}
+
+/// Cuts a stream into its lines, but for empty ones. Each byte is looked at once, however the parts fall.
+package struct WatchLines {
+  private var rest: [UInt8] = []
+
+  package init() {}
+
+  /// Bytes that no line end has come behind yet.
+  package var restCount: Int { rest.count }
+
+  package mutating func add(_ part: some Sequence<UInt8>) -> [[UInt8]] {
+    var lines: [[UInt8]] = []
+    var start = 0
+    // What is left from before has no end of a line in it.
+    var from = rest.count
+    rest += part
+    while let end = rest[from...].firstIndex(of: UInt8(ascii: "\n")) {
+      if end > start { lines.append(Array(rest[start..<end])) }
+      start = end + 1
+      from = start
+    }
+    if start > 0 { rest.removeFirst(start) }
+    return lines
+  }
 }

@@ -4,20 +4,20 @@ import SwiftASN1
 
 /// What is read of a certificate, with the DER parser alone. The whole certificate library would make the program a fifth
 /// larger for these fields, and nothing here rests on a signature.
-struct CertificateFields {
+package struct CertificateFields {
   /// The whole certificate.
-  var der: [UInt8]
+  package var der: [UInt8]
   /// In DER, to be compared.
-  var issuer: ArraySlice<UInt8>
-  var subject: ArraySlice<UInt8>
-  var commonNames: [String]
+  package var issuer: ArraySlice<UInt8>
+  package var subject: ArraySlice<UInt8>
+  package var commonNames: [String]
   /// `nil`: later than any time that is counted with.
-  var notAfter: WallTime?
-  var keyIdentifier: ArraySlice<UInt8>?
-  var authorityKeyIdentifier: ArraySlice<UInt8>?
+  package var notAfter: WallTime?
+  package var keyIdentifier: ArraySlice<UInt8>?
+  package var authorityKeyIdentifier: ArraySlice<UInt8>?
 
   /// `Certificate { TBSCertificate { [0] version?, serial, algorithm, issuer, validity, subject, key, … }, … }` (RFC 5280).
-  init(der: [UInt8]) throws {
+  package init(der: [UInt8]) throws {
     self.der = der
     let certificate = try DER.parse(der)
     guard let signed = Self.children(of: certificate).first else { throw Fault.notACertificate }
@@ -38,10 +38,10 @@ struct CertificateFields {
   }
 
   /// It was signed by itself, as far as names and key identifiers tell.
-  var isSelfIssued: Bool { isIssued(by: self) }
+  package var isSelfIssued: Bool { isIssued(by: self) }
 
   /// As far as names and, where both have them, key identifiers tell.
-  func isIssued(by other: CertificateFields) -> Bool {
+  package func isIssued(by other: CertificateFields) -> Bool {
     guard issuer == other.subject else { return false }
     guard let wanted = authorityKeyIdentifier, let there = other.keyIdentifier else { return true }
     return wanted == there
@@ -98,15 +98,17 @@ struct CertificateFields {
 }
 
 /// The certificates in a text.
-enum CertificateText {
+package enum CertificateText {
   private static let start = "-----BEGIN CERTIFICATE-----"
   private static let end = "-----END CERTIFICATE-----"
 
   /// The first of them, as far as there is one that can be read.
-  static func first(in text: String) -> CertificateFields? { blocks(in: text, limit: 1)?.first.flatMap(certificate) }
+  package static func first(in text: String) -> CertificateFields? {
+    blocks(in: text, limit: 1)?.first.flatMap(certificate)
+  }
 
   /// All of them. `nil`: one of them cannot be read, or there are more than `limit`.
-  static func all(in text: String, limit: Int) -> [CertificateFields]? {
+  package static func all(in text: String, limit: Int) -> [CertificateFields]? {
     guard let blocks = blocks(in: text, limit: limit + 1), blocks.count <= limit else { return nil }
     var certificates: [CertificateFields] = []
     for block in blocks {

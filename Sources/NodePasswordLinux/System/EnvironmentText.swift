@@ -4,7 +4,11 @@ package enum EnvironmentText {
   package static func variables(inLines lines: [String], wanted: Set<String>) -> [String: String] {
     var found: [String: String] = [:]
     for line in lines {
-      for word in UnitCommand.words(of: line) { keep(word, wanted, &found) }
+      for word in UnitCommand.words(of: line) {
+        guard let equals = word.utf8.firstIndex(of: UInt8(ascii: "=")) else { continue }
+        let name = String(word[..<equals])
+        if wanted.contains(name) { found[name] = String(word.unicodeScalars[equals...].dropFirst()) }
+      }
     }
     return found
   }
@@ -26,7 +30,8 @@ package enum EnvironmentText {
       guard rest.first == "=" else { continue }
       rest = rest.dropFirst()
       let value = takeValue(&rest)
-      keep("\(String(Substring(name)).trimmed)=\(value)", wanted, &found)
+      let key = String(Substring(name)).trimmed
+      if wanted.contains(key) { found[key] = value }
     }
     return found
   }
@@ -66,11 +71,5 @@ package enum EnvironmentText {
       }
     }
     return String(value)
-  }
-
-  private static func keep(_ word: String, _ wanted: Set<String>, _ found: inout [String: String]) {
-    guard let equals = word.firstIndex(of: "=") else { return }
-    let name = String(word[..<equals])
-    if wanted.contains(name) { found[name] = String(word[word.index(after: equals)...]) }
   }
 }

@@ -24,15 +24,14 @@ package enum JournalText {
   package static func oneLine(_ text: String, limit: Int) -> String {
     var line = String.UnicodeScalarView()
     for scalar in clipped(text, limit: limit).unicodeScalars {
-      let isControl = scalar.properties.generalCategory == .control || scalar == "\u{2028}" || scalar == "\u{2029}"
-      line.append(isControl ? " " : scalar)
+      line.append(breaksLine(scalar) ? " " : scalar)
     }
     return String(line)
   }
 
   /// `<4>Found drift: kind=drift-found node=a`: the priority as systemd reads it at the start of a line (sd-daemon(3)), the
   /// message, then kind and fields in a fixed order; a value with a space or a quote stands in quotes.
-  static func line(_ record: Record) -> String {
+  package static func line(_ record: Record) -> String {
     var line = "<\(record.priority.rawValue)>\(record.kind.message): kind=\(record.kind.rawValue)"
     for field in RecordField.allCases {
       guard let value = record.fields[field] else { continue }
@@ -41,13 +40,24 @@ package enum JournalText {
     return clipped(line, limit: lineLimit - 1) + "\n"
   }
 
+  /// By scalars: a mark that combines with a quote does not hide it.
   private static func quoted(_ value: String) -> String {
-    let isWord = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7f }
+    let isWord = !value.isEmpty && value.unicodeScalars.allSatisfy { $0 > " " && $0 != "\"" && !breaksLine($0) }
     if isWord { return value }
-    let lines = value.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-      oneLine(String(line), limit: valueLimit).flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : [$0] }
+    var text = "\"".unicodeScalars
+    for scalar in value.unicodeScalars {
+      switch scalar {
+      case "\n": text += "\\n".unicodeScalars
+      case "\"", "\\": text += ["\\", scalar]
+      default: text.append(breaksLine(scalar) ? " " : scalar)
+      }
     }
-    return "\"" + lines.map { String($0) }.joined(separator: "\\n") + "\""
+    return String(text) + "\""
+  }
+
+  /// Or is obeyed by a terminal.
+  private static func breaksLine(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.properties.generalCategory == .control || scalar == "\u{2028}" || scalar == "\u{2029}"
   }
 
   /// The journal's own fields and ours, `KEY=value`, as bytes.

@@ -1,32 +1,40 @@
 /// Words of a unit's command or environment line, as systemd splits them (systemd.syntax(7), systemd.service(5)).
 package enum UnitCommand {
+  private typealias Scalars = Substring.UnicodeScalarView
+
   private struct Splitter {
     var words: [String] = []
-    var word: String?
-    var quote: Character?
+    var word: String.UnicodeScalarView?
+    var quote: Unicode.Scalar?
+
+    mutating func add(_ scalars: some Sequence<Unicode.Scalar>) {
+      word = word ?? String.UnicodeScalarView()
+      word?.append(contentsOf: scalars)
+    }
 
     mutating func finish() {
-      if let word { words.append(word) }
+      if let word { words.append(String(word)) }
       word = nil
     }
   }
 
-  /// Words with quotes and escapes resolved.
+  /// Words with quotes and escapes resolved. By code points, as systemd reads them: a mark that combines with a quote does
+  /// not hide it.
   package static func words(of line: String) -> [String] {
     var splitter = Splitter()
-    var rest = line[...]
-    while let character = rest.popFirst() {
-      if character == "\\" {
-        splitter.word = (splitter.word ?? "") + unescaped(&rest)
+    var rest = line.unicodeScalars[...]
+    while let scalar = rest.popFirst() {
+      if scalar == "\\" {
+        splitter.add(unescaped(&rest).unicodeScalars)
       } else if let quote = splitter.quote {
-        if character == quote { splitter.quote = nil } else { splitter.word = (splitter.word ?? "") + [character] }
-      } else if character == "'" || character == "\"" {
-        splitter.quote = character
-        splitter.word = splitter.word ?? ""
-      } else if Blank.isBlank(character) {
+        if scalar == quote { splitter.quote = nil } else { splitter.add(CollectionOfOne(scalar)) }
+      } else if scalar == "'" || scalar == "\"" {
+        splitter.quote = scalar
+        splitter.add(EmptyCollection())
+      } else if scalar == " " || scalar == "\t" {
         splitter.finish()
       } else {
-        splitter.word = (splitter.word ?? "") + [character]
+        splitter.add(CollectionOfOne(scalar))
       }
     }
     splitter.finish()
@@ -34,19 +42,21 @@ package enum UnitCommand {
   }
 
   /// After a backslash. What is no escape that systemd knows stands for itself.
-  private static func unescaped(_ rest: inout Substring) -> String {
-    guard let character = rest.popFirst() else { return "\\" }
-    switch character {
+  private static func unescaped(_ rest: inout Scalars) -> String {
+    guard let scalar = rest.popFirst() else { return "\\" }
+    switch scalar {
     case "n": return "\n"
     case "t": return "\t"
     case "s": return " "
-    case "\\", "\"", "'", " ", "$": return String(character)
+    case "\\", "\"", "'", " ", "$": return String(Character(scalar))
     case "x":
       let digits = rest.prefix(2)
-      guard digits.count == 2, let code = UInt8(digits, radix: 16) else { return "\\x" }
+      guard digits.count == 2, digits.allSatisfy(\.properties.isASCIIHexDigit),
+        let code = UInt8(String(digits), radix: 16)
+      else { return "\\x" }
       rest = rest.dropFirst(2)
       return String(decoding: [code], as: UTF8.self)
-    default: return "\\" + String(character)
+    default: return "\\" + String(Character(scalar))
     }
   }
 

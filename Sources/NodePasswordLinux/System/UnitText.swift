@@ -28,13 +28,13 @@ package struct UnitText: Hashable, Sendable {
   package mutating func apply(_ text: String) {
     var section = ""
     for line in Self.logicalLines(of: text) {
-      if line.hasPrefix("[") {
+      if line.utf8.first == UInt8(ascii: "[") {
         section = line
         continue
       }
-      guard section == "[Service]", let equals = line.firstIndex(of: "=") else { continue }
+      guard section == "[Service]", let equals = line.utf8.firstIndex(of: UInt8(ascii: "=")) else { continue }
       let key = line[..<equals].trimmed
-      let value = line[line.index(after: equals)...].trimmed
+      let value = String(line.unicodeScalars[equals...].dropFirst()).trimmed
       switch key {
       case "ExecStart": Self.add(value, to: &commands)
       case "Environment": Self.add(value, to: &environment)
@@ -71,11 +71,6 @@ package struct UnitText: Hashable, Sendable {
     if let begun, !begun.trimmed.isEmpty { lines.append(begun) }
     return lines
   }
-}
-
-/// Spaces and tabs.
-enum Blank {
-  static func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
 }
 
 extension StringProtocol {

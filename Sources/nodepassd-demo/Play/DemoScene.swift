@@ -19,6 +19,8 @@ enum SceneName: String, CaseIterable, ExpressibleByArgument {
   case credential
   case reprovision
   case legacy
+  case tokens
+  case manifests
 
   /// In the order in which they are played.
   var scenes: [any DemoScene] {
@@ -29,6 +31,8 @@ enum SceneName: String, CaseIterable, ExpressibleByArgument {
     case .credential: [SceneOfCredential()]
     case .reprovision: [SceneOfReprovision()]
     case .legacy: [SceneOfLegacy()]
+    case .tokens: [SceneOfTokens()]
+    case .manifests: [SceneOfManifests()]
     }
   }
 }
