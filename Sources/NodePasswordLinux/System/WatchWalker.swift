@@ -38,7 +38,8 @@ package struct WatchWalker {
   let root: String
   let addWatch: AddWatch
   private(set) var directories: [Int32: WatchedDirectory] = [:]
-  /// The first thing that kept a watch from being set up.
+  /// The first thing that kept a watch from being set up. Manifests are many, and what of them cannot be read the look at
+  /// them tells: only a kernel that has no watch left is an obstacle there.
   private(set) var obstacle: Obstacle?
   private var folders = 0
 
@@ -49,7 +50,7 @@ package struct WatchWalker {
   }
 
   mutating func walk(to target: WatchTarget) {
-    guard var directory = open(root.isEmpty ? "/" : root, place: target.path) else { return }
+    guard var directory = open(root.isEmpty ? "/" : root, for: target) else { return }
     var ahead = Self.components(of: target.path)
     var links = 0
     while let name = ahead.popLast() {
@@ -59,7 +60,7 @@ package struct WatchWalker {
         guard watch(directory, for: name, interest.union(target.interest), isLast: isLast, target) else { return }
       }
       guard let next = HeldDescriptor(nodepassd_open_path(directory.raw, name)) else {
-        if errno != ENOENT && errno != ENOTDIR { fail(errno, target.path) }
+        if errno != ENOENT && errno != ENOTDIR { fail(errno, target) }
         return
       }
       switch Self.type(of: next) {
@@ -68,7 +69,7 @@ package struct WatchWalker {
         guard links <= Self.linkLimit, let link = Self.destination(of: next) else { return }
         if isLast { guard watch(directory, for: name, .way, isLast: true, target) else { return } }
         if link.hasPrefix("/") {
-          guard let start = open("/", place: target.path) else { return }
+          guard let start = open("/", for: target) else { return }
           directory = start
         }
         ahead += Self.components(of: link)
@@ -79,9 +80,9 @@ package struct WatchWalker {
     }
   }
 
-  private mutating func open(_ path: String, place: String) -> HeldDescriptor? {
+  private mutating func open(_ path: String, for target: WatchTarget) -> HeldDescriptor? {
     let held = HeldDescriptor(Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
-    if held == nil { fail(errno, place) }
+    if held == nil { fail(errno, target) }
     return held
   }
 
@@ -104,21 +105,19 @@ package struct WatchWalker {
     watchFolders(in: directory, target, depth: depth)
   }
 
-  /// The folders that are there now; one that comes later is an event, since its parent is watched already.
+  /// The folders that are there now; one that comes later is an event, since its parent is watched already. What is beyond
+  /// the limits, or cannot be listed, is seen by the resync.
   private mutating func watchFolders(in directory: HeldDescriptor, _ target: WatchTarget, depth: Int) {
     let listed = Descriptor.open("/proc/self/fd/\(directory.raw)", O_RDONLY | O_DIRECTORY, followingLink: true)
       .flatMap { $0.names(limit: ManifestWalk.nameLimit) }
-    guard case .success(let names?) = listed else {
-      if case .failure(let error) = listed { return fail(error.code, target.path) }
-      return tooMuch(target)
-    }
+    guard case .success(let names?) = listed else { return }
     for name in names {
       var facts = stat()
       guard fstatat(directory.raw, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
       switch facts.st_mode & S_IFMT {
       case S_IFDIR:
         folders += 1
-        guard folders <= Self.folderLimit, depth < Self.depthLimit else { return tooMuch(target) }
+        guard folders <= Self.folderLimit, depth < Self.depthLimit else { return }
         guard let next = HeldDescriptor(nodepassd_open_path(directory.raw, name)) else { continue }
         watchDocuments(in: next, target.folder(name), depth: depth + 1)
       case S_IFLNK where target.folders == .allAndLinked:
@@ -126,7 +125,7 @@ package struct WatchWalker {
         let isThere = fstatat(directory.raw, name, &facts, 0) == 0
         guard !isThere || facts.st_mode & S_IFMT == S_IFDIR || ManifestName.counts(name) else { continue }
         folders += 1
-        guard folders <= Self.folderLimit else { return tooMuch(target) }
+        guard folders <= Self.folderLimit else { return }
         var linked = target.folder(name)
         linked.folders = .all
         walk(to: linked)
@@ -135,23 +134,17 @@ package struct WatchWalker {
     }
   }
 
-  private mutating func tooMuch(_ target: WatchTarget) {
-    if obstacle == nil {
-      obstacle = Obstacle(
-        .tooLarge, at: target.path, "more than \(Self.folderLimit) folders and links, or too deep, to watch")
-    }
-  }
-
   /// By descriptor, so that it is this very directory and not one that took its place.
   private mutating func add(_ directory: HeldDescriptor, _ mask: UInt32, _ target: WatchTarget) -> Int32? {
     let watch = addWatch(inotify, "/proc/self/fd/\(directory.raw)", mask)
     guard watch < 0 else { return watch }
-    fail(-watch, target.path)
+    fail(-watch, target)
     return nil
   }
 
-  private mutating func fail(_ code: Int32, _ place: String) {
-    if obstacle == nil { obstacle = .system(code, at: place) }
+  private mutating func fail(_ code: Int32, _ target: WatchTarget) {
+    guard target.interest != .manifests || [ENOSPC, ENOMEM].contains(code) else { return }
+    if obstacle == nil { obstacle = .system(code, at: target.path) }
   }
 
   /// Reversed: the next one is the last.
