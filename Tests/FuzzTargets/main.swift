@@ -12,8 +12,13 @@ private func fuzz(
 /// Chosen by the first argument. libFuzzer's callback can hold nothing.
 private nonisolated(unsafe) var chosen: ParserProperty?
 
+private func say(_ words: String) {
+  let bytes = Array((words + "\n").utf8)
+  _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
 private func fail(_ words: String) -> Never {
-  fputs("Failed to fuzz: \(words)\n", stderr)
+  say("Failed to fuzz: \(words)")
   exit(64)
 }
 
@@ -60,7 +65,7 @@ case let name:
       do {
         try chosen?.check(input)
       } catch {
-        fputs("The property does not hold: \(error)\n", stderr)
+        say("The property does not hold: \(error)")
         abort()
       }
       return 0

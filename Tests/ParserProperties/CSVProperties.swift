@@ -55,6 +55,7 @@ private enum CSVProperty {
         last = field.range.upperBound
       }
       end = reading.range.upperBound
+      try require(!reading.isOpen || reading.fault?.kind == .misplacedQuote && end == text.count, "an open quote")
       try reading.fault.map { try isInside($0, text) }
     }
     try require(text[end...].allSatisfy(isBlank), "text behind the rows")

@@ -62,6 +62,12 @@ package struct CheckedLines: Sendable {
     return words
   }
 
+  /// One spelling of each.
+  static func number(_ text: String, radix: Int = 10) -> UInt64? {
+    guard let number = UInt64(text, radix: radix), String(number, radix: radix) == text else { return nil }
+    return number
+  }
+
   private static func checksum(_ body: String) -> String { String(FNV1a.digest(body.utf8), radix: 16) }
 
   // MARK: Words

@@ -59,7 +59,8 @@ package enum LedgerDocument {
       throw CheckedLines.Damage(line: 1, "it is larger than \(Ledger.sizeLimit) bytes")
     }
     let rows = try CheckedLines.decode(title, text)
-    guard rows.count >= 2, rows[0].count == 2, rows[0][0] == "sequence", let sequence = number(rows[0][1]) else {
+    guard rows.count >= 2, rows[0].count == 2, rows[0][0] == "sequence", let sequence = CheckedLines.number(rows[0][1])
+    else {
       throw CheckedLines.Damage(line: 2, "is no sequence")
     }
     guard rows[1].count == 2, rows[1][0] == "made", let made = RFC3339.parse(rows[1][1]) else {
@@ -87,7 +88,7 @@ package enum LedgerDocument {
       }
       ledger.peers[name, default: []].append(Ledger.Peer(address: words[2], lastSeen: time))
     case "enrolled":
-      guard words.count == 3, let name = NodeName(exactly: words[1]), let generation = number(words[2]),
+      guard words.count == 3, let name = NodeName(exactly: words[1]), let generation = CheckedLines.number(words[2]),
         generation <= UInt64(Int32.max), ledger.enrolled.updateValue(Int(generation), forKey: name) == nil
       else { return false }
     default: return false
@@ -120,12 +121,6 @@ package enum LedgerDocument {
     return Ledger.Approval(
       node: node, secretUID: words[3], at: at, server: words[4], batch: words[5] == none ? nil : words[5],
       isSpent: words[6] == "spent")
-  }
-
-  /// One spelling of each.
-  private static func number(_ text: String) -> UInt64? {
-    guard let number = UInt64(text), "\(number)" == text else { return nil }
-    return number
   }
 }
 

@@ -43,8 +43,10 @@ package enum AcceptedManifestsDocument {
   package static func revision(_ text: String) -> UInt64 { FNV1a.digest(text.utf8) }
 
   private static func entry(_ row: [String]) -> AcceptedManifests.Entry? {
-    guard row.count == 8, row[0] == "file", isPath(row[1]), let size = Int64(row[3]), size >= 0,
-      let mode = UInt16(row[4], radix: 8), mode <= 0o7777, let time = RFC3339.parse(row[5]),
+    guard row.count == 8, row[0] == "file", isPath(row[1]),
+      let size = CheckedLines.number(row[3]).flatMap(Int64.init(exactly:)),
+      let mode = CheckedLines.number(row[4], radix: 8).flatMap(UInt16.init(exactly:)), mode <= 0o7777,
+      let time = RFC3339.parse(row[5]),
       let origin = AcceptedManifests.Origin(rawValue: row[6]), [copy, hashOnly].contains(row[7])
     else { return nil }
     let digest = ManifestDigest(hex: row[2])

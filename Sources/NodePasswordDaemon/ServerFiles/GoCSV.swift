@@ -50,6 +50,8 @@ package enum GoCSV {
     package var fields: [Field]
     /// Go's reader ends here, and K3s with it; this one goes on with the next line as Go's would if it were asked again.
     package var fault: Fault?
+    /// The fault is a quote that is never closed: whatever were put behind the text would be a part of it.
+    package var isOpen = false
   }
 }
 

@@ -6,6 +6,7 @@ extension GoCSV {
     private var position = 0
     private var lineNumber = 0
     private var firstCount: Int?
+    private var isOpen = false
 
     /// - Parameter text: must outlive the reader.
     package init(_ text: UnsafeRawBufferPointer, _ fieldCount: FieldCount = .any) {
@@ -24,6 +25,7 @@ extension GoCSV {
         Fault(kind: fault.kind, startLine: startLine, line: lineNumber, column: fault.column)
       }
       reading.range = line.start..<position
+      reading.isOpen = isOpen
       if reading.fault == nil { checkCount(&reading) }
       return reading
     }
@@ -96,6 +98,7 @@ extension GoCSV {
         guard index < line.content.upperBound else {
           let column = line.content.upperBound - line.start + 1
           guard let next = takeLine() else {
+            isOpen = true
             return .failure(Place(kind: .misplacedQuote, column: column))
           }
           line = next

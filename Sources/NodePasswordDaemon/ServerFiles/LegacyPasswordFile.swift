@@ -56,7 +56,7 @@ package struct LegacyPasswordFile: Sendable {
       while let reading = reader.next() {
         if let fault = reading.fault, fault.kind != .wrongFieldCount {
           faults.add(LegacyFault(fault))
-          endsOpen = fault.kind == .misplacedQuote && reading.range.upperBound == bytes.count
+          endsOpen = reading.isOpen
           continue
         }
         if reading.fault != nil { unevenLine = unevenLine ?? reading.startLine }
