@@ -46,7 +46,13 @@ package final class Daemon: Sendable {
     switch command {
     case .readPolicy: policyLoader.load { self.send(.policyRead($0)) }
     case .loadActs: ports.acts.load { self.send(.actsLoaded(Observed($0))) }
-    case .loadMark: ports.marks.load { self.send(.markLoaded($0.observed())) }
+    case .loadMark:
+      ports.marks.load { answer in
+        let mark = answer.observed()
+        // A ledger that is made anew goes on behind what this server remembers.
+        if let sequence = mark.value?.sequence { self.ledger.noteSequence(sequence) }
+        self.send(.markLoaded(mark))
+      }
     case .observe(let pass, let subject, let installation, let inquiry):
       observer.observe(subject, installation, inquiry) { self.send(.observed(pass, $0)) }
     case .count(let pass, let step, let act, let entry, let limits): count(pass, step, act, entry, limits)

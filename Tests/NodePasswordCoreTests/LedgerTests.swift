@@ -199,6 +199,14 @@ import Testing
     #expect(ledger.objection(to: Self.act("a"), limits, at: Self.now) == nil, "one that needs none")
   }
 
+  /// To seal a Secret is nothing that anybody was asked about.
+  @Test func anActThatNeedsNoneSpendsNone() {
+    var ledger = Ledger(madeAt: Self.start)
+    #expect(Self.approve(Self.approval("a"), in: &ledger))
+    ledger.begin(Self.act("a"), Self.limits)
+    #expect(ledger.approvals.map(\.isSpent) == [false])
+  }
+
   @Test func onlyABatchIsExempt() {
     var ledger = Self.ledger((0..<5).map { Self.act("n\($0)") })
     let act = Self.act("a", exempt: true)

@@ -83,6 +83,31 @@ import Testing
     }
   }
 
+  /// A server with another fleet key: all that is enrolled has the wrong hash by it, and nobody asks for anything.
+  @Test func manyMismatchesAreAWave() throws {
+    var policy = Policy()
+    policy.escrow = .derived
+    var reading = Fixture.ledger
+    reading.ledger.sequence = 2
+    for name in Self.names { reading.ledger.enrolled[name] = 1 }
+    for count in [1, Self.names.count] {
+      var bench = try ReconcilerOtherTests.server(ReconcilerOtherTests.joins(Self.names), policy: policy)
+      for _ in 0..<60 {
+        bench.advance(.seconds(5))
+        bench.send(.timeCame)
+        for name in Self.names.prefix(count) {
+          guard let pass = bench.pendingLook(.node(name)) else { continue }
+          var seen = Fixture.rebuilt()
+          seen.join = .absent
+          seen.derived = .present(DerivedMatch(generation: nil, tried: [1, 2]))
+          bench.send(.observed(pass, .node(seen)))
+        }
+        bench.answerCluster(nodes: 10, reading, joins: [])
+      }
+      #expect(bench.ledgerActs.isEmpty == (count > 1), "\(count) of them")
+    }
+  }
+
   /// A clock that was set back: what another server saw lies in the future then, and is no wave for ever.
   @Test func sightingsOfTheFutureAreNoWave() throws {
     var bench = try ReconcilerOtherTests.server([])

@@ -29,6 +29,10 @@ import Testing
     #expect(Self.needed { $0.rules = [] } == Self.looks)
     #expect(
       Set(Self.needed { $0.rules.removeAll { $0.remedy == .replaceSecret } }) == Set(Self.looks + sealing + counting))
+    for remedy in [Remedy.resetSecret, .hold] {
+      let needed = Self.needed { $0.rules = [Rule(name: "back", drift: [.nodeReprovisioned], remedy: remedy)] }
+      #expect(Set(needed) == Set(Self.looks + replacing + counting), "\(remedy.rawValue)")
+    }
     #expect(
       Set(Self.needed { $0.rules.removeAll { $0.remedy == .sealSecret } }) == Set(Self.looks + replacing + counting))
   }

@@ -34,6 +34,16 @@ import Testing
     return ledger
   }
 
+  /// By hand, with its checksum: what would be added to it overflows.
+  @Test func aSequenceThatNobodyHasCountedToIsDamage() throws {
+    var ledger = Self.example()
+    ledger.sequence = .max
+    let text = try Self.text(ledger)
+    #expect(throws: CheckedLines.Damage.self) { try LedgerDocument.decode(text) }
+    let mark = LedgerMarkDocument.encode(LedgerMark(sequence: .max, version: .max))
+    #expect(throws: CheckedLines.Damage.self) { try LedgerMarkDocument.decode(mark) }
+  }
+
   @Test func peopleCanReadIt() throws {
     let text = try Self.text(Self.example())
     let lines = text.split(separator: "\n").map(String.init)

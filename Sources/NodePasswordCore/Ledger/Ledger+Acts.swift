@@ -73,11 +73,13 @@ extension Ledger {
     return false
   }
 
-  /// Spends every approval that fits it: of two for the same Secret none is left over.
+  /// Spends every approval that it rests on: of two for the same Secret none is left over.
   package mutating func begin(_ act: Act, _ limits: Limits) {
     prune(limits, at: act.at)
     acts.append(stamped(act))
-    for index in approvals.indices where approvals[index].fits(act) { approvals[index].isSpent = true }
+    if act.isApproved || act.isExempt {
+      for index in approvals.indices where approvals[index].fits(act) { approvals[index].isSpent = true }
+    }
     sequence += 1
   }
 

@@ -77,6 +77,8 @@ package struct Ledger: Hashable, Sendable {
   /// Acts that count no more are kept up to here, as the record.
   package static let recordLimit = actLimit / 2
   package static let nameLimit = 1_000
+  /// A sequence beyond this was counted up to by nobody; what is added to it must not overflow.
+  package static let sequenceLimit: UInt64 = 1 << 62
   package static let approvalLimit = 500
   /// As a row of refusals lists them.
   package static let peerLimit = RefusedJoin.peerLimit

@@ -4,7 +4,8 @@ enum ClusterPlanner {
     guard let wave = circumstances.wave else { return Plan() }
     let finding = Finding(
       .datastoreRestored,
-      "\(wave.count) nodes are refused at once: a datastore restored from an older snapshot, or an attack")
+      "\(wave.count) nodes are refused, or have another hash than the fleet key says, at once: a datastore restored from an "
+        + "older snapshot, another fleet key, or an attack")
     return Plan(decisions: [decide(finding, circumstances)])
   }
 

@@ -33,6 +33,8 @@ struct ClusterState: Hashable, Sendable {
 
   /// The datastore's revision, and when it was last seen to be another one than before.
   var revision: UInt64?
+  /// When the look began that saw it: whatever made it another one came later.
+  var revisionSeenAt: Moment?
   var writesSeenAt: Moment?
   /// Whether approvals may be given by annotation.
   var annotations = Annotations()

@@ -208,6 +208,8 @@ package struct ResetWatch: Hashable, Sendable {
   /// Taken up again from the ledger after a restart: where it was to come back is not known any more, so nobody can say that
   /// it is healed (law L10).
   package var isTakenUp = false
+  /// The old hash was put back, and it is not known whether that came about.
+  var mayBePutBack = false
   /// Somebody was seen to have registered the name anew: what was kept is nobody's password any more.
   var isRegistered = false
 

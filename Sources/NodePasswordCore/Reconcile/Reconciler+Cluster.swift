@@ -49,9 +49,11 @@ extension Reconciler {
   /// No heartbeat shows while the datastore takes no writes (a full disk, a lost quorum), however alive the nodes are: such a
   /// silence is none (law L1).
   private mutating func noteRevision(_ seen: Observed<UInt64>, _ now: Now) {
-    if let revision = seen.value, revision != cluster.revision {
-      if cluster.revision != nil { cluster.writesSeenAt = now.monotonic }
+    if let revision = seen.value {
+      // The write may have come right after the look before.
+      if cluster.revision != nil, cluster.revision != revision { cluster.writesSeenAt = cluster.revisionSeenAt }
       cluster.revision = revision
+      cluster.revisionSeenAt = cluster.lookBeganAt
     }
     guard !takesWrites(now) else { return }
     for name in nodeMemories.keys where name != ownName { nodeMemories[name]?.restartSilence(at: now.monotonic) }
@@ -132,7 +134,7 @@ extension Reconciler {
     }
     guard var mark = cluster.mark else { return }
     cluster.highestVersion = max(cluster.highestVersion, version)
-    guard version > mark.version + Self.versionStep || mark.version == 0 else { return }
+    guard version > mark.version, version - mark.version > Self.versionStep || mark.version == 0 else { return }
     mark.version = version
     save(mark)
   }
@@ -232,6 +234,10 @@ extension Reconciler {
     let span = policy.limits.wave.within
     for join in cluster.joins where now.monotonic - join.lastSeen <= span {
       cluster.refused[join.name] = max(cluster.refused[join.name] ?? join.lastSeen, join.lastSeen)
+    }
+    // Many that have another hash than the fleet key says: it is the key that is wrong, or the datastore is an older one.
+    for (subject, state) in subjects where state.decisions.contains(where: { $0.finding.drift == .secretMismatch }) {
+      if isOther(subject), let name = subject.nodeName { cluster.refused[name] = now.monotonic }
     }
     for (name, peers) in cluster.ledger.value?.ledger.peers ?? [:] {
       // By a clock that was set back a sighting would be new for as long as that goes on.

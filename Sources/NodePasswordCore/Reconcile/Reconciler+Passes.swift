@@ -26,7 +26,8 @@ extension Reconciler {
     guard var state = subjects[subject], let policy else { return }
     let settle = policy.timing.settle
     let isUrgent = subject == .machine && !state.burst.isSpent(at: now.monotonic)
-    if isUrgent || settle == .zero {
+    // However short quiet is, of the other Nodes only so many are looked at side by side.
+    if isUrgent || settle == .zero && !isOther(subject) {
       subjects[subject] = state
       look(subject, now)
       return
@@ -76,6 +77,8 @@ extension Reconciler {
       case .counting(let pass, let progress, let deadline), .acting(let pass, let progress, let deadline):
         guard deadline <= now.monotonic else { continue }
         count("deadlines-missed")
+        // Whatever of it has not been done by now must not be done later, when nobody reckons with it.
+        if case .acting = state.phase { emit(.withdraw(pass)) }
         let obstacle = Obstacle(.timedOut, at: progress.action.word, "no answer in time")
         conclude(subject, pass, progress, .failed(obstacle), now)
       }

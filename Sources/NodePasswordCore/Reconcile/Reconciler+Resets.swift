@@ -14,6 +14,7 @@ extension Reconciler {
   mutating func noteUnknown(_ action: Action, _ outcome: Outcome, _ now: Now) {
     switch (action, outcome) {
     case (.resetSecret(let reset), .failed): noteReset(reset, now)
+    case (.putBackSecret(let putBack), .failed): nodeMemories[putBack.node]?.reset?.mayBePutBack = true
     // There is nothing to put back.
     case (.putBackSecret(let putBack), .refused(let obstacle)) where obstacle.kind == .notConfigured:
       endWatch(putBack.node)
@@ -57,8 +58,13 @@ extension Reconciler {
       if seen.secret.isAbsent, seen.node.isAbsent || reset.isRegistered { endWatch(name) }
       return
     }
-    // The delete never came about, or the Secret was put back.
-    if secret.identity.uid == reset.oldUID { return endWatch(name) }
+    // The delete never came about; but one that was given up waiting for may yet.
+    if secret.identity.uid == reset.oldUID {
+      if now.monotonic - reset.at > ResetWatch.patience { endWatch(name) }
+      return
+    }
+    // Our own hand, whose answer was lost: nobody has come back, and nobody else was here.
+    if reset.mayBePutBack { return endWatch(name) }
     if !reset.isRegistered {
       nodeMemories[name]?.reset?.isRegistered = true
       // Nobody's password any more: not even a crash may bring it back.

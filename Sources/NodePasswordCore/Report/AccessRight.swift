@@ -11,7 +11,9 @@ package struct AccessRight: Hashable, Sendable {
     case look
     /// Once a rule with this remedy acts.
     case remedy(Remedy)
-    /// Once a rule acts on Secrets, or holds such an act.
+    /// Once a rule replaces or resets a Secret, or holds such an act.
+    case rewriting
+    /// Once a rule acts on Secrets in any way, or holds such an act.
     case secretAct
     /// Not by this version; granted already, so that an update of the program needs none of the roles.
     case later
@@ -35,8 +37,8 @@ package struct AccessRight: Hashable, Sendable {
       (.get, .look, "compare its hash with this machine's password"),
       (.list, .look, "find the Secrets of all nodes, by their metadata"),
       (.watch, .look, "hear of a change of any of them at once"),
-      (.create, .remedy(.replaceSecret), "make the Secret again, and rehearse that before"),
-      (.delete, .remedy(.replaceSecret), "replace a Secret whose hash is wrong, by uid and resourceVersion"),
+      (.create, .rewriting, "make the Secret again, and rehearse that before"),
+      (.delete, .rewriting, "replace a Secret whose hash is wrong, by uid and resourceVersion"),
       (.patch, .remedy(.sealSecret), "set “immutable” on a Secret"),
     ])
     + ledger(
@@ -72,10 +74,9 @@ package struct AccessRight: Hashable, Sendable {
       case .look: break
       case .later: return nil
       case .remedy(let remedy):
-        guard policy.mode == .enforce, policy.rules.contains(where: { $0.remedy == remedy }) else { return nil }
-      case .secretAct:
-        let counted: Set<Remedy> = [.replaceSecret, .resetSecret, .sealSecret, .hold]
-        guard policy.mode == .enforce, policy.rules.contains(where: { counted.contains($0.remedy) }) else { return nil }
+        guard policy.does([remedy]) else { return nil }
+      case .rewriting: guard policy.does([.replaceSecret, .resetSecret, .hold]) else { return nil }
+      case .secretAct: guard policy.does([.replaceSecret, .resetSecret, .sealSecret, .hold]) else { return nil }
       }
       var right = right
       // Of these no role names a node's.
@@ -112,6 +113,12 @@ package struct AccessRight: Hashable, Sendable {
         verb: reason.verb, group: group, resource: resource, namespace: namespace, name: name, need: reason.need,
         purpose: reason.purpose)
     }
+  }
+}
+
+extension Policy {
+  fileprivate func does(_ remedies: Set<Remedy>) -> Bool {
+    mode == .enforce && rules.contains { remedies.contains($0.remedy) }
   }
 }
 

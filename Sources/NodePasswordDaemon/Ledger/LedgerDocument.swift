@@ -59,7 +59,8 @@ package enum LedgerDocument {
       throw CheckedLines.Damage(line: 1, "it is larger than \(Ledger.sizeLimit) bytes")
     }
     let rows = try CheckedLines.decode(title, text)
-    guard rows.count >= 2, rows[0].count == 2, rows[0][0] == "sequence", let sequence = CheckedLines.number(rows[0][1])
+    guard rows.count >= 2, rows[0].count == 2, rows[0][0] == "sequence", let sequence = CheckedLines.number(rows[0][1]),
+      sequence <= Ledger.sequenceLimit
     else {
       throw CheckedLines.Damage(line: 2, "is no sequence")
     }

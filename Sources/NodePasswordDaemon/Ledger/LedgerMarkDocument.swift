@@ -19,7 +19,7 @@ package enum LedgerMarkDocument {
     let rows = try CheckedLines.decode(title, text)
     guard rows.count >= names.count, rows.prefix(names.count).allSatisfy({ $0.count == 2 }),
       rows.prefix(names.count).map({ $0[0] }) == names, let sequence = CheckedLines.number(rows[0][1]),
-      let version = CheckedLines.number(rows[1][1])
+      sequence <= Ledger.sequenceLimit, let version = CheckedLines.number(rows[1][1])
     else { throw CheckedLines.Damage(line: 2, "is none of a mark's") }
     var mark = LedgerMark(sequence: sequence, version: version)
     mark.voidBefore = try time(rows[2][1], line: 4)

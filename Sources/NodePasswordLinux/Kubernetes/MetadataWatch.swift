@@ -119,10 +119,13 @@ final class MetadataWatch: Sendable {
   private func listed(_ pages: Pages, _ run: Int) {
     // There is no list without a page, and no page without its version.
     guard let version = pages.version else { return }
-    state.withLock { state in
+    let isCurrent = state.withLock { state -> Bool in
+      guard state.run == run else { return false }
       state.version = version
       state.renewals = 0
+      return true
     }
+    guard isCurrent else { return }
     tell(.listed(pages.objects, version: version), run)
     watch(run)
   }
@@ -279,12 +282,14 @@ final class MetadataWatch: Sendable {
   }
 
   private func fallBack(_ run: Int) {
-    state.withLock { state in
+    let isCurrent = state.withLock { state -> Bool in
+      guard state.run == run else { return false }
       state.stream += 1
       state.staged = nil
       state.pagesOnly = true
+      return true
     }
-    list(run)
+    if isCurrent { list(run) }
   }
 
   /// Instead of a stream there was an answer. Who refuses a streaming list, but neither us nor for the moment, has none.
