@@ -3,7 +3,7 @@ package struct ManifestMemory: Hashable, Sendable {
   private struct Seen: Hashable, Sendable {
     /// `nil`: there was no file.
     var identity: FileIdentity?
-    var digest: ContentDigest?
+    var digest: ManifestDigest?
     var since: Moment
   }
 
