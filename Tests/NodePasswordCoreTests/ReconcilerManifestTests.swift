@@ -69,22 +69,6 @@ import Testing
     #expect(record.fields[.path] == "coredns.yaml, traefik.yaml")
   }
 
-  /// Written again with the same contents: it settles again, and was told already.
-  @Test func theSameDriftWrittenAgainIsNoNews() throws {
-    var bench = try bench()
-    let entry = M.entry("mine.yaml", 1)
-    try settled(&bench, M.observation([M.file("mine.yaml", 2, after: 20)], [entry]))
-    #expect(bench.records.contains(.reported))
-    for round in [40, 60] {
-      try settled(&bench, M.observation([M.file("mine.yaml", 2, after: Int64(round))], [entry]))
-      #expect(records(bench).isEmpty, "written again after \(round) s")
-    }
-    try settled(&bench, M.observation([M.file("mine.yaml", 3, after: 80)], [entry]))
-    #expect(records(bench).contains { $0.kind == .driftFound || $0.kind == .reported }, "other contents are news")
-    try settled(&bench, M.observation([M.file("mine.yaml", 1, after: 100)], [entry]))
-    #expect(records(bench).map(\.kind) == [.driftGone])
-  }
-
   @Test func aRestoreIsCountedDoneAndLookedAtAgain() throws {
     var bench = try bench(policy: M.policy(.restoreManifest))
     bench.advance(.seconds(120))

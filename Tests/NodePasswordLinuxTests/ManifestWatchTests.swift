@@ -12,8 +12,6 @@ private final class ManifestWatchBench: Sendable {
   let root: ScratchRoot
   let watch: InotifyWatch
   let hints = Inbox<Subject>()
-  let causes = Inbox<WakeCause>()
-  private let onHint = Mutex<@Sendable (Subject) -> Void>({ _ in })
   private let policy = Inbox<Void>()
 
   init(addWatch: @escaping @Sendable (Int32, String, UInt32) -> Int32 = WatchWalker.addWatch) throws {
@@ -33,15 +31,9 @@ private final class ManifestWatchBench: Sendable {
       distribution: .k3s, hasServerRole: server, hasAgentRole: true, nodeName: .absent, certificateName: .absent,
       dataDirectory: ManifestScratch.data, passwordPath: "/etc/rancher/node/password",
       identity: MachineIdentity(hardware: .absent, machineID: "m", bootID: "b", addresses: []))
-    watch.watch(installation) { [hints, causes, weak self] subject, cause in
-      causes.put(cause)
-      hints.put(subject)
-      self?.onHint.withLock { $0 }(subject)
-    }
+    watch.watch(installation) { [hints] subject, _ in hints.put(subject) }
     _ = seen()
   }
-
-  func onHint(_ action: @escaping @Sendable (Subject) -> Void) { onHint.withLock { $0 = action } }
 
   /// Who was woken for everything done so far: events come in order, and one of ours ends them.
   func seen() -> Set<Subject> {
@@ -191,41 +183,15 @@ private final class ManifestWatchBench: Sendable {
     #expect(wakes.next() == "manifests \(WakeCause.fileChanged.rawValue)")
   }
 
-  /// What cannot be watched of the manifests is no failure of the machine's watch, and is not walked again and again.
-  @Test func foldersThatCannotBeWatchedAreLeftToTheResync() throws {
-    let bench = try Bench { inotify, path, mask in
-      let place = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) ?? ""
-      return place.contains("/closed") ? -EACCES : inotify_add_watch(inotify, path, mask)
-    }
-    for index in 0...WatchWalker.folderLimit { try bench.root.make("\(Bench.place)/many/\(index)") }
-    try bench.root.write("\(Bench.place)/closed/a.yaml", "1")
-    try bench.root.write("\(Bench.place)/open/a.yaml", "1")
-    bench.start()
-    #expect(bench.causes.drain().allSatisfy { $0 != .watchFailed })
-    #expect(try bench.seen { try bench.root.write("\(Bench.place)/closed/a.yaml", "2") } == [])
-    #expect(try bench.seen { try bench.root.write("\(Bench.place)/a.yaml", "2") } == [.manifests])
-    #expect(try bench.seen { try bench.root.write("/etc/rancher/node/password", "2") } == [.machine])
-  }
-
-  /// However many the manifests are: a lost password does not wait for their watches.
-  @Test func whatIsMostUrgentIsToldBeforeTheManifestsAreWalked() throws {
-    let told = DispatchSemaphore(value: 0)
-    let isWatched = Mutex(false)
-    let wasTold = Inbox<Bool>()
-    let bench = try Bench { inotify, path, mask in
-      let place = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) ?? ""
-      let isFirst = isWatched.withLock { isWatched in
-        defer { if place.hasSuffix("/manifests") { isWatched = false } }
-        return isWatched && place.hasSuffix("/manifests")
-      }
-      if isFirst { wasTold.put(told.wait(timeout: .now() + 30) == .success) }
-      return inotify_add_watch(inotify, path, mask)
-    }
-    bench.start()
-    bench.onHint { if $0 == .machine { told.signal() } }
-    isWatched.withLock { $0 = true }
-    try bench.root.write("/etc/rancher/node/password", "1")
-    #expect(wasTold.next() == true)
+  @Test func tooManyFoldersAreSaid() throws {
+    let root = try ScratchRoot()
+    for index in 0...WatchWalker.folderLimit { try root.make("\(Bench.place)/\(index)") }
+    let wakes = Inbox<WakeCause>()
+    let watch = InotifyWatch(paths: root.paths)
+    watch.start {}
+    let scratch = try ManifestScratch()
+    watch.watch(scratch.installation) { subject, cause in if subject == .machine { wakes.put(cause) } }
+    #expect(wakes.next() == .watchFailed)
   }
 
   /// No change falls between looking and watching: a writer makes folders and files in them without a pause, and whatever

@@ -3,7 +3,6 @@ package struct ManifestMemory: Hashable, Sendable {
   private struct Seen: Hashable, Sendable {
     /// `nil`: there was no file.
     var identity: FileIdentity?
-    var digest: ManifestDigest?
     var since: Moment
   }
 
@@ -22,11 +21,12 @@ package struct ManifestMemory: Hashable, Sendable {
     }
     var seen: [String: Seen] = [:]
     for change in comparison.changes {
-      let (identity, digest) = (change.file?.identity, change.file?.digest)
-      let before = changes[change.path]
-      // Written again with the contents that were at rest: nobody is about to write anything else.
-      let isSame = before.map { $0.identity == identity || ($0.digest == digest && digest != nil) } ?? false
-      seen[change.path] = Seen(identity: identity, digest: digest, since: isSame ? before?.since ?? now : now)
+      let identity = change.file?.identity
+      if let before = changes[change.path], before.identity == identity {
+        seen[change.path] = before
+      } else {
+        seen[change.path] = Seen(identity: identity, since: now)
+      }
     }
     changes = seen
   }

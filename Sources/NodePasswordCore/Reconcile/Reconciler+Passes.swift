@@ -259,8 +259,7 @@ extension Reconciler {
     }
     recordDecisions(&state, subject, plan, pass, unseen: unseen, now)
     let before = state.decisions
-    let mayRewrite = subject == .legacyFile || subject == .credentials
-    state.decisions = plan.decisions.map { mayRewrite ? $0.orBeforeItSettles(before) : $0 } + unseen
+    state.decisions = plan.decisions + unseen
     subjects[subject] = state
     if plan.decisions.contains(where: \.awaitsVerdict), let own = ownNode, subject == .machine {
       askForVerdict(own, now)
@@ -280,7 +279,7 @@ extension Reconciler {
     if isOther(subject) {
       forgetIfDone(subject, now)
       // A thousand Nodes that are looked at again and again are as they were, mostly.
-      if before == state.decisions { return }
+      if before == plan.decisions + unseen { return }
       // And where each has news, a report of them all a second is enough: others are being looked at all the time.
       if subjects.count > Self.otherReportLimit, let reportedAt, now.monotonic - reportedAt < .seconds(1) { return }
     }
@@ -324,12 +323,6 @@ extension Reconciler {
 }
 
 extension Decision {
-  /// K3s writes these files anew for each thing in them: what was told of them stands until they have settled.
-  fileprivate func orBeforeItSettles(_ before: [Decision]) -> Decision {
-    guard case .wait(.settle, _, _) = verdict else { return self }
-    return before.first { $0.finding.drift == finding.drift } ?? self
-  }
-
   var awaitsVerdict: Bool {
     if case .wait(.verdict, nil, _) = verdict { true } else { false }
   }

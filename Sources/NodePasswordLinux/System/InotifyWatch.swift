@@ -157,26 +157,17 @@ package final class InotifyWatch: ChangeWatch {
     }
     if hasOverflowed { changed = state.withLock { $0.targets }.reduce(into: .machine) { $0.formUnion($1.interest) } }
     guard !changed.isEmpty else { return }
+    let arming = mustArm || hasOverflowed || changed.contains(.way) ? arm() : .armed
     let cause = hasOverflowed ? WakeCause.watchOverflowed : .fileChanged
-    guard mustArm || hasOverflowed || changed.contains(.way) else { return report(.armed, changed, cause) }
-    let hurried = changed.subtracting([.manifests, .policy])
-    report(arm { self.report(.armed, hurried, cause) }, changed.subtracting(hurried), cause)
+    report(arming, changed, cause)
   }
 
   /// Puts all watches up anew and takes down those that are of no use any more.
-  ///
-  /// - Parameter few: called once all stand but those of the manifests, which may be many: a lost password does not wait for
-  ///   them.
-  private func arm(_ few: () -> Void = {}) -> Arming {
+  private func arm() -> Arming {
     let (inotify, targets) = state.withLock { ($0.inotify, $0.targets) }
-    guard inotify >= 0 else {
-      few()
-      return settle(hasFailed: true)
-    }
+    guard inotify >= 0 else { return settle(hasFailed: true) }
     var walker = WatchWalker(inotify: inotify, root: root, addWatch: addWatch)
-    for target in targets where target.interest != .manifests { walker.walk(to: target) }
-    few()
-    for target in targets where target.interest == .manifests { walker.walk(to: target) }
+    for target in targets { walker.walk(to: target) }
     let directories = walker.directories
     let useless = state.withLock { state in
       defer { state.directories = directories }

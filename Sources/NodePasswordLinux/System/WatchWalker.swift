@@ -38,8 +38,7 @@ package struct WatchWalker {
   let root: String
   let addWatch: AddWatch
   private(set) var directories: [Int32: WatchedDirectory] = [:]
-  /// The first thing that kept a watch from being set up. Manifests are many, and what of them cannot be read the look at
-  /// them tells: only a kernel that has no watch left is an obstacle there.
+  /// The first thing that kept a watch from being set up.
   private(set) var obstacle: Obstacle?
   private var folders = 0
 
@@ -50,7 +49,7 @@ package struct WatchWalker {
   }
 
   mutating func walk(to target: WatchTarget) {
-    guard var directory = open(root.isEmpty ? "/" : root, for: target) else { return }
+    guard var directory = open(root.isEmpty ? "/" : root, place: target.path) else { return }
     var ahead = Self.components(of: target.path)
     var links = 0
     while let name = ahead.popLast() {
@@ -60,7 +59,7 @@ package struct WatchWalker {
         guard watch(directory, for: name, interest.union(target.interest), isLast: isLast, target) else { return }
       }
       guard let next = HeldDescriptor(nodepassd_open_path(directory.raw, name)) else {
-        if errno != ENOENT && errno != ENOTDIR { fail(errno, target) }
+        if errno != ENOENT && errno != ENOTDIR { fail(errno, target.path) }
         return
       }
       switch Self.type(of: next) {
@@ -69,7 +68,7 @@ package struct WatchWalker {
         guard links <= Self.linkLimit, let link = Self.destination(of: next) else { return }
         if isLast { guard watch(directory, for: name, .way, isLast: true, target) else { return } }
         if link.hasPrefix("/") {
-          guard let start = open("/", for: target) else { return }
+          guard let start = open("/", place: target.path) else { return }
           directory = start
         }
         ahead += Self.components(of: link)
@@ -80,9 +79,9 @@ package struct WatchWalker {
     }
   }
 
-  private mutating func open(_ path: String, for target: WatchTarget) -> HeldDescriptor? {
+  private mutating func open(_ path: String, place: String) -> HeldDescriptor? {
     let held = HeldDescriptor(Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
-    if held == nil { fail(errno, target) }
+    if held == nil { fail(errno, place) }
     return held
   }
 
@@ -105,19 +104,21 @@ package struct WatchWalker {
     watchFolders(in: directory, target, depth: depth)
   }
 
-  /// The folders that are there now; one that comes later is an event, since its parent is watched already. What is beyond
-  /// the limits, or cannot be listed, is seen by the resync.
+  /// The folders that are there now; one that comes later is an event, since its parent is watched already.
   private mutating func watchFolders(in directory: HeldDescriptor, _ target: WatchTarget, depth: Int) {
     let listed = Descriptor.open("/proc/self/fd/\(directory.raw)", O_RDONLY | O_DIRECTORY, followingLink: true)
       .flatMap { $0.names(limit: ManifestWalk.nameLimit) }
-    guard case .success(let names?) = listed else { return }
+    guard case .success(let names?) = listed else {
+      if case .failure(let error) = listed { return fail(error.code, target.path) }
+      return tooMuch(target)
+    }
     for name in names {
       var facts = stat()
       guard fstatat(directory.raw, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
       switch facts.st_mode & S_IFMT {
       case S_IFDIR:
         folders += 1
-        guard folders <= Self.folderLimit, depth < Self.depthLimit else { return }
+        guard folders <= Self.folderLimit, depth < Self.depthLimit else { return tooMuch(target) }
         guard let next = HeldDescriptor(nodepassd_open_path(directory.raw, name)) else { continue }
         watchDocuments(in: next, target.folder(name), depth: depth + 1)
       case S_IFLNK where target.folders == .allAndLinked:
@@ -125,7 +126,7 @@ package struct WatchWalker {
         let isThere = fstatat(directory.raw, name, &facts, 0) == 0
         guard !isThere || facts.st_mode & S_IFMT == S_IFDIR || ManifestName.counts(name) else { continue }
         folders += 1
-        guard folders <= Self.folderLimit else { return }
+        guard folders <= Self.folderLimit else { return tooMuch(target) }
         var linked = target.folder(name)
         linked.folders = .all
         walk(to: linked)
@@ -134,17 +135,23 @@ package struct WatchWalker {
     }
   }
 
+  private mutating func tooMuch(_ target: WatchTarget) {
+    if obstacle == nil {
+      obstacle = Obstacle(
+        .tooLarge, at: target.path, "more than \(Self.folderLimit) folders and links, or too deep, to watch")
+    }
+  }
+
   /// By descriptor, so that it is this very directory and not one that took its place.
   private mutating func add(_ directory: HeldDescriptor, _ mask: UInt32, _ target: WatchTarget) -> Int32? {
     let watch = addWatch(inotify, "/proc/self/fd/\(directory.raw)", mask)
     guard watch < 0 else { return watch }
-    fail(-watch, target)
+    fail(-watch, target.path)
     return nil
   }
 
-  private mutating func fail(_ code: Int32, _ target: WatchTarget) {
-    guard target.interest != .manifests || [ENOSPC, ENOMEM].contains(code) else { return }
-    if obstacle == nil { obstacle = .system(code, at: target.path) }
+  private mutating func fail(_ code: Int32, _ place: String) {
+    if obstacle == nil { obstacle = .system(code, at: place) }
   }
 
   /// Reversed: the next one is the last.
