@@ -333,11 +333,3 @@ extension Checkup.Check {
     }
   }
 }
-
-extension KubernetesVersion {
-  /// Where a server of this version keeps what it knows of node passwords (k3s-facts 2.1).
-  package var passwordStorage: String {
-    if (major, minor) >= (1, 20) { return hasTypedSecrets ? "Secrets with a type of their own" : "untyped Secrets" }
-    return (major, minor) >= (0, 7) ? "rows of server/cred/node-passwd" : "rows of server/cred/passwd"
-  }
-}
