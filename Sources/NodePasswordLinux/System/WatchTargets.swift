@@ -62,7 +62,10 @@ struct WatchTarget: Hashable, Sendable {
     let directory = "\(installation.dataDirectory)/server"
     // The folders for their modes, and for coming and going.
     let names = ["", "/cred", "/token", "/node-token", "/agent-token", "/tls/server-ca.crt"]
-    return names.map { WatchTarget(path: directory + $0, interest: .credentials) }
+    let keys = ["/tls", "/tls/etcd"].map {
+      WatchTarget(path: directory + $0, interest: .credentials, suffixes: [CredentialFile.keySuffix])
+    }
+    return names.map { WatchTarget(path: directory + $0, interest: .credentials) } + keys
       + [WatchTarget(path: "\(directory)/cred", interest: .credentials, suffixes: [""])]
       + [WatchTarget(path: installation.legacyPasswordPath, interest: .legacyFile)]
   }
