@@ -63,7 +63,8 @@ extension Checkup.Check {
       return good("\(text): \(version.passwordStorage)")
     case .absent:
       return unseen(
-        "the version is not known: only a server's API tells it here", why: "what is right differs by version",
+        "the version is not known: neither an API nor the unit's program tells it",
+        why: "what is right differs by version",
         mend: "\(facts.product) --version")
     case .unknown(let obstacle):
       return unseen("the version could not be seen: \(obstacle)", mend: "\(facts.product) --version")
