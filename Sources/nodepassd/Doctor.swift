@@ -45,7 +45,8 @@ private struct Examination {
     let data = installation?.dataDirectory ?? Distribution.k3s.defaultDataDirectory
     return CheckupFacts(
       now: wiring.scheduler.now().wall, isRoot: geteuid() == 0, installation: looks.machine.installation,
-      version: version(looks), machine: looks.machine, credentials: looks.credentials.map { .present($0) } ?? .absent,
+      version: version(looks, checkup), machine: looks.machine,
+      credentials: looks.credentials.map { .present($0) } ?? .absent,
       explanations: looks.explanations,
       certificates: (installation.map(checkup.certificates) ?? []).map(quoted),
       unit: unit(installation), rights: looks.rights.map { .present($0) } ?? .absent, limits: checkup.watchLimits(),
@@ -77,13 +78,12 @@ private struct Examination {
     }
   }
 
-  /// Only the API tells it, and only a server may ask.
-  private func version(_ looks: Asker.Looks) -> Observed<String> {
-    switch looks.node?.node {
-    case .present(let node): .present(node.kubeletVersion)
-    case .unknown(let obstacle): .unknown(obstacle)
-    case .absent, nil: .absent
-    }
+  /// What runs, as the API tells it, which only a server may ask; else what the unit's program says, which runs from its
+  /// next start on.
+  private func version(_ looks: Asker.Looks, _ checkup: MachineCheckup) -> Observed<String> {
+    if let node = looks.node?.node.value { return .present(node.kubeletVersion) }
+    let program = looks.installation.map(checkup.programVersion) ?? .absent
+    return program.isAbsent ? looks.node?.node.map(\.kubeletVersion) ?? .absent : program
   }
 
   private func unit(_ installation: Installation?) -> Observed<UnitState> {

@@ -133,7 +133,11 @@ struct ManifestsAccept: ParsableCommand {
   var paths: [String] = []
   @Flag(help: "All that differ; where there is no baseline yet, all that is there.")
   var all = false
-  @Flag(help: "All that is there, in the place of a baseline that is damaged. That one is kept beside it.")
+  @Flag(
+    help: """
+      All that is there, in the place of a baseline that is damaged, or of another product, data directory or cluster. That \
+      one is kept beside it.
+      """)
   var anew = false
   @OptionGroup var root: RootOption
   @OptionGroup var format: OutputOption

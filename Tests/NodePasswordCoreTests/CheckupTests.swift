@@ -215,7 +215,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("v0.6.1", "cred/passwd"), ("v0.10.2", "cred/node-passwd"), ("v1.19.16+k3s1", "cred/node-passwd"),
+    ("v0.6.1", "server/cred/passwd,"), ("v1.14.3-k3s.1", "server/cred/passwd,"), ("v1.14.4-k3s.1", "cred/node-passwd"),
+    ("v0.7.0", "cred/node-passwd"), ("v0.10.2", "cred/node-passwd"), ("v1.19.16+k3s1", "cred/node-passwd"),
     ("v1.20.0+k3s1", "untyped Secrets"), ("v1.33.5+rke2r1", "untyped Secrets"), ("v1.34.2+k3s1", "type of their own"),
   ])
   func theEraIsNamed(_ version: String, _ words: String) {

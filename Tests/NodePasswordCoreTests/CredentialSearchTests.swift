@@ -152,15 +152,43 @@ import Testing
   }
 
   @Test func manyAreCountedAndOldKubeconfigsExplained() throws {
-    let files = (1...7).map { Self.file("cred/\($0).kubeconfig") }
+    let folders = [Self.file("", 0o755, isDirectory: true), Self.file("cred", 0o755, isDirectory: true)]
+    let files = folders + (1...7).map { Self.file("cred/\($0).kubeconfig") }
     let found = try #require(Self.find { $0.files = .present(CredentialListing(looked: 9, exposed: files)) }.first)
-    #expect(found.detail.contains("cred/5.kubeconfig (0644) and 2 more; K3s and RKE2 before 1.26.8"))
-    #expect(!found.detail.contains("cred/6"))
+    #expect(found.detail.contains("cred/3.kubeconfig (0644) and 4 more; K3s and RKE2 before 1.26.8"))
+    #expect(!found.detail.contains("cred/4"))
     let wider = try #require(
       Self.find {
         $0.files = .present(CredentialListing(looked: 9, exposed: [Self.file("cred/admin.kubeconfig", 0o666)]))
       }.first)
     #expect(!wider.detail.contains("1.26.8"), "no version leaves that")
+  }
+
+  /// As every version before 1.26.8 leaves them: nobody did wrong, and nobody gets to them.
+  @Test func oldKubeconfigsInAClosedFolderAreNoDrift() {
+    let files = ["admin", "controller"].map { Self.file("cred/\($0).kubeconfig") }
+    #expect(Self.find { $0.files = .present(CredentialListing(looked: 9, exposed: files)) }.isEmpty)
+    for folder in ["", "cred"] {
+      let open = [Self.file(folder, 0o755, isDirectory: true)] + files
+      let found = Self.find { $0.files = .present(CredentialListing(looked: 9, exposed: open)) }
+      #expect(found.count == 1 && !found[0].detail.contains("kubeconfig"), "the other folder keeps others out")
+      var seen = Self.healthy
+      seen.files = .present(CredentialListing(looked: 9, exposed: open))
+      #expect(Self.closed(in: seen) == [folder])
+    }
+  }
+
+  /// What a rule closes.
+  private static func closed(in seen: CredentialObservation) -> [String] {
+    var policy = Policy()
+    policy.rules = [Rule(name: "closed", drift: [.credentialExposed], remedy: .tightenCredential)]
+    var circumstances = Fixture.circumstances(server: true, policy: policy)
+    circumstances.serverFiles.credentials.note(seen, at: Moment(nanoseconds: 0))
+    let steps = Planner.plan(for: .serverFiles(.credentials(seen)), circumstances).steps
+    return steps.flatMap { step -> [String] in
+      guard case .serverFile(.tightenCredentials(let files)) = step else { return [] }
+      return files.map(\.path)
+    }
   }
 
   @Test func modesSettleShortly() {

@@ -83,6 +83,19 @@ import Testing
     }
   }
 
+  /// K3s 0.5 and 0.6 keep node passwords in cred/passwd, among the cluster's administrators: nothing is done about that file.
+  @Test func rowsAmongTheTokensUsersAreLeftAlone() throws {
+    let version = try #require(KubernetesVersion("v1.14.3-k3s.1"))
+    let seen = LegacyObservation(file: .absent, version: .present(version))
+    for remedy in Remedy.allCases {
+      let plan = Planner.plan(for: .serverFiles(.legacyFile(seen)), Self.circumstances(remedy))
+      #expect(plan.steps.isEmpty && plan.decisions.isEmpty, "\(remedy)")
+    }
+    let told = Explanation.explain(.legacyFile, .serverFiles(.legacyFile(seen)), Self.circumstances(nil))
+    let words = told.facts.map(\.value).joined()
+    #expect(words.contains("rows of server/cred/passwd") && words.contains("nothing here edits that file"))
+  }
+
   @Test func withoutARuleItIsReported() throws {
     #expect(try plan(drifted(.rowDrifted), Self.circumstances(nil)).word == "report")
     #expect(Rule.defaults.allSatisfy { rule in !rule.drift.contains { $0.rawValue.hasPrefix("legacy") } })

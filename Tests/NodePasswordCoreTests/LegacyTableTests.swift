@@ -221,7 +221,8 @@ import Testing
 
   /// k3s-facts 0.1, 2.1 and 2.9.
   @Test(arguments: [
-    ("v1.14.3-k3s.1", nil), ("v1.14.4-k3s.1", LegacyEra.twoColumns), ("v1.16.2-k3s.1", .twoColumns),
+    ("v0.6.1", nil), ("v0.7.0", LegacyEra.twoColumns), ("v0.10.2", .twoColumns), ("v1.14.3-k3s.1", nil),
+    ("v1.14.4-k3s.1", LegacyEra.twoColumns), ("v1.16.2-k3s.1", .twoColumns),
     ("v1.16.3-k3s.2", .fourColumns), ("v1.17.0+k3s.1", .fourColumns), ("v1.19.16+k3s1", .fourColumns),
     ("v1.20.0+k3s1", .migrates), ("v1.31.13+k3s1", .migrates), ("v1.31.14+k3s1", .unused),
     ("v1.32.9+k3s1", .migrates), ("v1.32.10+k3s1", .unused), ("v1.33.5+k3s1", .migrates), ("v1.33.6+k3s1", .unused),

@@ -129,6 +129,73 @@ import Testing
     #expect(bench.look(.manifests) != nil)
   }
 
+  /// Whoever writes the same file again tells nothing new, though it settles anew.
+  @Test func aFileWrittenAgainWithTheSameDriftIsNotToldAgain() throws {
+    var bench = try bench()
+    let entries = [M.entry("a.yaml", 1)]
+    try settled(&bench, M.observation([M.file("a.yaml", 2)], entries))
+    #expect(records(bench).filter { $0.kind == .driftFound }.count == 1)
+    for round in 1...3 {
+      bench.commands = []
+      try settled(&bench, M.observation([M.file("a.yaml", 2, after: 86_400 + Int64(round))], entries))
+      #expect(records(bench).isEmpty, "\(bench.records)")
+    }
+    try settled(&bench, M.observation([M.file("a.yaml", 3, after: 90_000)], entries))
+    bench.commands = []
+    try settled(&bench, M.observation([M.file("a.yaml", 1, after: 90_100)], entries))
+    #expect(bench.records == [.driftGone])
+    bench.commands = []
+    try settled(&bench, M.observation([M.file("a.yaml", 2, after: 90_200)], entries))
+    #expect(bench.records.contains(.driftFound), "it was gone meanwhile")
+  }
+
+  // MARK: Obstacles
+
+  private func wait(_ bench: Bench, _ subject: Subject) -> Duration? {
+    bench.reconciler.subjects[subject]?.nextLook.map { $0 - bench.now.monotonic }
+  }
+
+  /// What is wrong with a file by itself waits for a change of it, which is told of, or for the resync.
+  @Test(arguments: Obstacle.Kind.allCases) func whatLastsIsNotLookedAtAgainAndAgain(_ kind: Obstacle.Kind) throws {
+    let isLasting = [.malformed, .tooLarge, .permissionDenied].contains(kind)
+    var bench = try bench()
+    for _ in 0..<12 {
+      bench.send(.woken(.credentials, .fileChanged))
+      bench.advance(.seconds(1))
+      bench.send(.timeCame)
+      let pass = try #require(bench.look(.credentials))
+      bench.commands = []
+      let seen = CredentialObservation(server: .unknown(Obstacle(kind, at: "server/token", "x")))
+      bench.send(.observed(pass, .serverFiles(.credentials(seen))))
+    }
+    #expect(wait(bench, .credentials) == (isLasting ? Timing().resync : Backoff.longest))
+    #expect(bench.reconciler.subjects[.credentials]?.obstacles.count == 1, "told, and still there")
+  }
+
+  /// It is told once, nobody is asked to do anything, and nothing is looked at again for it.
+  @Test func whatCannotBeWatchedIsAnObstacleOfTheManifests() throws {
+    var bench = try bench()
+    var seen = M.observation([M.file("a.yaml", 1)], [M.entry("a.yaml", 1)])
+    seen.unwatched = Obstacle(.permissionDenied, at: "/var/lib/rancher/k3s/server/manifests/private", "EACCES")
+    try settled(&bench, seen)
+    let told = records(bench).filter { $0.kind == .obstructed }
+    #expect(
+      told.count == 1 && told[0].fields[.subject] == "manifests"
+        && told[0].fields[.obstacle]?.contains("private") == true)
+    #expect(wait(bench, .manifests).map { $0 > .seconds(300) } == true)
+    let report = bench.commands.compactMap { if case .publish(let report) = $0 { report } else { nil } }.last
+    #expect(report?.subjects.first { $0.subject == "manifests" }?.verdict == .inSync)
+    #expect(report?.conditions.first { $0.kind == .watching }?.holds == .yes)
+    let explained = Explanation.explain(.manifests, .serverFiles(.manifests(seen)), M.circumstances(seen))
+    #expect(explained.facts.contains { $0.name.hasPrefix("not watched") } && explained.verdict == .inSync)
+    bench.commands = []
+    try settled(&bench, seen)
+    #expect(bench.records.isEmpty)
+    seen.unwatched = nil
+    try settled(&bench, seen)
+    #expect(bench.records == [.cleared])
+  }
+
   // MARK: The watch
 
   /// As it was last published: what is as it was is not published again.

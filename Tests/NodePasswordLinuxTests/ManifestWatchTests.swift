@@ -3,23 +3,27 @@ import Foundation
 import NodePasswordCore
 import NodePasswordDaemon
 import NodePasswordLinux
-import Synchronization
 import Testing
 
 /// Hints about `server/manifests`: each change wakes that subject, wherever in the tree it is.
-private final class ManifestWatchBench: Sendable {
+final class ManifestWatchBench: Sendable {
   static let place = ManifestScratch.place
   let root: ScratchRoot
   let watch: InotifyWatch
   let hints = Inbox<Subject>()
+  let failures = Inbox<Subject>()
   private let policy = Inbox<Void>()
 
-  init(addWatch: @escaping @Sendable (Int32, String, UInt32) -> Int32 = WatchWalker.addWatch) throws {
+  init(
+    treeRetryDelay: DispatchTimeInterval = .seconds(600),
+    addWatch: @escaping @Sendable (Int32, String, UInt32) -> Int32 = WatchWalker.addWatch
+  ) throws {
     root = try ScratchRoot()
     try root.make("/etc/nodepassd")
     try root.make("/var/lib/nodepassd")
     try root.make(Self.place)
-    watch = InotifyWatch(paths: root.paths, retryDelay: .milliseconds(20), addWatch: addWatch)
+    watch = InotifyWatch(
+      paths: root.paths, retryDelay: .milliseconds(20), treeRetryDelay: treeRetryDelay, addWatch: addWatch)
   }
 
   func start(_ server: Bool = true) {
@@ -31,7 +35,10 @@ private final class ManifestWatchBench: Sendable {
       distribution: .k3s, hasServerRole: server, hasAgentRole: true, nodeName: .absent, certificateName: .absent,
       dataDirectory: ManifestScratch.data, passwordPath: "/etc/rancher/node/password",
       identity: MachineIdentity(hardware: .absent, machineID: "m", bootID: "b", addresses: []))
-    watch.watch(installation) { [hints] subject, _ in hints.put(subject) }
+    watch.watch(installation) { [hints, failures] subject, cause in
+      hints.put(subject)
+      if cause == .watchFailed { failures.put(subject) }
+    }
     _ = seen()
   }
 
@@ -148,50 +155,6 @@ private final class ManifestWatchBench: Sendable {
     let bench = try Bench()
     bench.start(false)
     #expect(try bench.seen { try bench.root.write(Bench.place + "/a.yaml", "2") } == [])
-  }
-
-  /// Told of the machine, once; and once there is room, everything is looked at.
-  @Test func watchesThatRunOutAreToldOnceAndTriedAgain() throws {
-    let isFull = Mutex(true)
-    let root = try ScratchRoot()
-    try root.make("/etc/nodepassd")
-    try root.write(Bench.place + "/sub/a.yaml", "1")
-    let wakes = Inbox<String>()
-    let tries = Inbox<Void>()
-    let watch = InotifyWatch(
-      paths: root.paths, retryDelay: .milliseconds(20),
-      addWatch: { inotify, path, mask in
-        let place = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) ?? ""
-        if place.contains("/manifests"), isFull.withLock({ $0 }) {
-          tries.put(())
-          return -ENOSPC
-        }
-        return inotify_add_watch(inotify, path, mask)
-      })
-    watch.start {}
-    let scratch = try ManifestScratch()
-    watch.watch(scratch.installation) { subject, cause in wakes.put("\(subject) \(cause.rawValue)") }
-    // Tried again and again, and told once.
-    for _ in 0..<6 { #expect(tries.next() != nil) }
-    #expect(wakes.drain().filter { $0 == "machine \(WakeCause.watchFailed.rawValue)" }.count == 1)
-    isFull.withLock { $0 = false }
-    var woken: Set<String> = []
-    let all = [Subject.machine, .legacyFile, .credentials, .manifests]
-    while woken.count < all.count, let next = wakes.next() { woken.insert(next) }
-    #expect(woken == Set(all.map { "\($0) watch-restored" }))
-    try root.write(Bench.place + "/sub/a.yaml", "2")
-    #expect(wakes.next() == "manifests \(WakeCause.fileChanged.rawValue)")
-  }
-
-  @Test func tooManyFoldersAreSaid() throws {
-    let root = try ScratchRoot()
-    for index in 0...WatchWalker.folderLimit { try root.make("\(Bench.place)/\(index)") }
-    let wakes = Inbox<WakeCause>()
-    let watch = InotifyWatch(paths: root.paths)
-    watch.start {}
-    let scratch = try ManifestScratch()
-    watch.watch(scratch.installation) { subject, cause in if subject == .machine { wakes.put(cause) } }
-    #expect(wakes.next() == .watchFailed)
   }
 
   /// No change falls between looking and watching: a writer makes folders and files in them without a pause, and whatever

@@ -77,6 +77,7 @@ import Testing
       #expect(seen.users.value?.administrators == administrators)
       #expect(seen.users.value?.rows == (isBeforeOne ? 3 + nodeRows : 2 + administrators))
       let exposed = try #require(seen.files.value).exposed
+      #expect(seen.files.value?.drifted.isEmpty == true, "nobody did wrong")
       #expect(exposed.allSatisfy(\.isKubeconfigOfOldVersion) && exposed.isEmpty != Self.kubeconfigsAreOpen(version))
     }
   }
@@ -265,8 +266,22 @@ import Testing
       for index in 0..<1500 { try root.write("", "\(tree.directory)/cred/x\(index)", mode: 0o666) }
     }
     let files = try #require(seen.files.value)
-    #expect(files.isCut && files.looked == CredentialListing.limit + 3, "with server/, cred/ and the token")
+    #expect(files.isCut && files.looked == CredentialListing.limit + 5, "with server/, cred/, the token and two keys")
     #expect(files.exposed.count <= files.looked)
+  }
+
+  /// `tls` on another disk is an administrator's; the rest is looked at all the same.
+  @Test func keysBehindALinkAreNotLookedAt() throws {
+    let seen = try Self.drifted { root, tree in
+      let server = "\(root.path)\(tree.directory)"
+      try root.make("/elsewhere")
+      try FileManager.default.moveItem(atPath: "\(server)/tls", toPath: "\(root.path)/elsewhere/tls")
+      try FileManager.default.createSymbolicLink(
+        atPath: "\(server)/tls", withDestinationPath: "\(root.path)/elsewhere/tls")
+      try root.write("x", "/elsewhere/tls/other.key", mode: 0o644)
+      try root.write("x", "\(tree.directory)/cred/more", mode: 0o644)
+    }
+    #expect(seen.files.value?.exposed.map(\.path) == ["cred/more"])
   }
 
   @Test func withoutAServerThereIsNothing() throws {

@@ -59,7 +59,9 @@ import Testing
     #expect(try seen { try root.write("x", "\(tree.directory)/\(name)") }.contains(.credentials))
   }
 
-  @Test(arguments: ["", "cred", "token", "cred/ipsec.psk", "cred/admin.kubeconfig"])
+  @Test(arguments: [
+    "", "cred", "token", "cred/ipsec.psk", "cred/admin.kubeconfig", "tls/server-ca.key", "tls/etcd/peer-ca.key",
+  ])
   func modesAreNews(_ name: String) throws {
     #expect(try seen { try open(name) }.contains(.credentials))
   }

@@ -36,6 +36,7 @@ import Testing
     arguments: [
       ("", 0o755), ("cred", 0o711), ("token", 0o640), ("token", 0o604), ("cred/passwd", 0o660),
       ("cred/ipsec.psk", 0o606), ("cred/admin.kubeconfig", 0o644), ("cred/supervisor.kubeconfig", 0o4777),
+      ("tls/server-ca.key", 0o640), ("tls/etcd/peer-ca.key", 0o644),
     ] as [(String, mode_t)])
   func whatIsTooWideIsSeenAndClosed(_ name: String, _ wide: mode_t) throws {
     #expect(try exposed().isEmpty)

@@ -1,30 +1,5 @@
 # Sourced by run.sh: an agent whose password is lost, refused or provisioned, with a unit that behaves like the real one.
 
-# furnish_agent UNIT: a unit as K3s's installer writes it, with the stand-in for its program.
-furnish_agent() {
-  install -D -m 0755 Tests/SystemTests/fake-k3s "$root/usr/local/bin/k3s"
-  mkdir -p "$root/srv/k3s"
-  cp "$root/var/lib/rancher/k3s/agent/client-kubelet.crt" "$root/srv/k3s/client.crt"
-  cat >"$root/etc/systemd/system/$1.service" <<'UNIT'
-[Unit]
-Description=Lightweight Kubernetes
-[Install]
-WantedBy=multi-user.target
-[Service]
-Type=notify
-NotifyAccess=all
-EnvironmentFile=-/etc/default/%N
-KillMode=process
-TimeoutStartSec=0
-Restart=always
-RestartSec=5s
-ExecStart=/usr/local/bin/k3s \
-    agent \
-
-UNIT
-  chroot "$root" systemctl -q enable "$1.service"
-}
-
 agent_unit=k3s-agent
 joined() { [ "$(show_unit "$agent_unit" ActiveState)" = active ]; }
 agent_pid() { show_unit "$agent_unit" MainPID; }

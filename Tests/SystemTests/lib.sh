@@ -73,6 +73,31 @@ new_machine() {
   touch "$root"/var/lib/rancher/k3s/agent/*.crt
 }
 
+# furnish_agent UNIT [ROLE]: a unit as K3s's installer writes it, with the stand-in for its program.
+furnish_agent() {
+  install -D -m 0755 Tests/SystemTests/fake-k3s "$root/usr/local/bin/k3s"
+  mkdir -p "$root/srv/k3s"
+  cp "$root/var/lib/rancher/k3s/agent/client-kubelet.crt" "$root/srv/k3s/client.crt"
+  cat >"$root/etc/systemd/system/$1.service" <<UNIT
+[Unit]
+Description=Lightweight Kubernetes
+[Install]
+WantedBy=multi-user.target
+[Service]
+Type=notify
+NotifyAccess=all
+EnvironmentFile=-/etc/default/%N
+KillMode=process
+TimeoutStartSec=0
+Restart=always
+RestartSec=5s
+ExecStart=/usr/local/bin/k3s \\
+    ${2:-agent} \\
+
+UNIT
+  chroot "$root" systemctl -q enable "$1.service"
+}
+
 # boot: the machine below $root; returns when systemd says that it runs.
 boot() {
   begin_boot || skip "the container does not boot here"

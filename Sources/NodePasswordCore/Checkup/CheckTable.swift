@@ -63,7 +63,8 @@ extension Checkup.Check {
       return good("\(text): \(version.passwordStorage)")
     case .absent:
       return unseen(
-        "the version is not known: only a server's API tells it here", why: "what is right differs by version",
+        "the version is not known: neither an API nor the unit's program tells it",
+        why: "what is right differs by version",
         mend: "\(facts.product) --version")
     case .unknown(let obstacle):
       return unseen("the version could not be seen: \(obstacle)", mend: "\(facts.product) --version")
@@ -331,13 +332,5 @@ extension Checkup.Check {
         why: "an installation was removed half way; the script removes what is left of it, the data directory, too",
         mend: "sh \(script)")
     }
-  }
-}
-
-extension KubernetesVersion {
-  /// Where a server of this version keeps what it knows of node passwords (k3s-facts 2.1).
-  package var passwordStorage: String {
-    if (major, minor) >= (1, 20) { return hasTypedSecrets ? "Secrets with a type of their own" : "untyped Secrets" }
-    return (major, minor) >= (0, 7) ? "rows of server/cred/node-passwd" : "rows of server/cred/passwd"
   }
 }

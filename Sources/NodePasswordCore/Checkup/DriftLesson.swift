@@ -47,7 +47,8 @@ enum DriftLesson {
     case .tokenUntrusted, .tokenUnknown: "systemctl restart \(facts.unitName ?? facts.product)"
     case .credentialExposed:
       "chmod 700 \(data)/server \(data)/server/cred && find \(data)/server -maxdepth 1 -type f -exec chmod 600 {} + && "
-        + "find \(data)/server/cred -maxdepth 1 -type f -exec chmod 600 {} +"
+        + "find \(data)/server/cred -maxdepth 1 -type f -exec chmod 600 {} + && "
+        + "find \(data)/server/tls -maxdepth 2 -name '*.key' -type f -exec chmod 600 {} +"
     case .manifestAdded, .manifestChanged, .manifestRemoved, .manifestSkipped: "nodepassd manifests diff"
     }
   }

@@ -66,8 +66,8 @@ package enum CredentialSearch {
   private static func exposed(
     _ seen: CredentialObservation, _ memory: CredentialMemory, _ timing: Timing, at now: Moment
   ) -> Finding? {
-    guard let files = seen.files.value?.exposed, !files.isEmpty else { return nil }
-    // What an old version leaves like that is the least news.
+    guard let files = seen.files.value?.drifted, !files.isEmpty else { return nil }
+    // What an old version leaves like that is the least news, and none in a closed folder.
     let known = files.filter(\.isKubeconfigOfOldVersion)
     let words = (files.filter { !$0.isKubeconfigOfOldVersion } + known).map { file in
       "\(file.name) (\(file.modeText)" + (file.isForeign ? ", another's)" : ")")

@@ -17,7 +17,7 @@ extension CredentialObservation {
   /// Closes what can be closed; a file with another name elsewhere is a person's.
   func action(for remedy: Remedy) -> ActionMaker.Answer {
     guard remedy == .tightenCredential else { return .impossible("\(remedy.rawValue) is not done by this version") }
-    guard let exposed = files.value?.exposed else { return .impossible("the modes could not be read") }
+    guard let exposed = files.value?.drifted else { return .impossible("the modes could not be read") }
     let files = exposed.filter { !$0.hasOtherNames }
     guard !files.isEmpty else { return .impossible("nothing of it may be changed") }
     return .possible(.serverFile(.tightenCredentials(files)))
@@ -54,7 +54,10 @@ extension CredentialObservation {
   }
 
   private static func files(_ listing: CredentialListing) -> String {
-    let open = listing.exposed.isEmpty ? "none of them open to others" : "\(listing.exposed.count) open to others"
-    return "\(listing.looked) files and folders looked at, \(open)"
+    let drifted = listing.drifted.count
+    let open = drifted == 0 ? "none of them open to others" : "\(drifted) open to others"
+    let left = listing.exposed.count - drifted
+    let words = left == 0 ? "" : ", \(left) kubeconfigs 0644 in a closed folder, as versions before 1.26.8 leave them"
+    return "\(listing.looked) files and folders looked at, \(open)\(words)"
   }
 }

@@ -10,7 +10,7 @@ package struct CredentialObservation: Hashable, Sendable {
   package var authority: Observed<AuthorityFacts>
   /// `server/cred/passwd`
   package var users: Observed<TokenUserFacts>
-  /// Who may read `server/`, the tokens and what lies directly in `cred/`.
+  /// Who may read `server/`, the tokens, what lies directly in `cred/`, and the private keys below `tls/`.
   package var files: Observed<CredentialListing>
 
   package init(
@@ -39,7 +39,8 @@ package struct CredentialObservation: Hashable, Sendable {
   }
 
   package var obstacles: [Obstacle] {
-    let more = Obstacle(.tooLarge, at: "server/cred", "it has more than \(CredentialListing.limit) entries")
+    let more = Obstacle(
+      .tooLarge, at: "server/cred and server/tls", "one of them has more than \(CredentialListing.limit) entries")
     return [server.obstacle, node.obstacle, agent.obstacle, authority.obstacle, users.obstacle, files.obstacle]
       .compactMap { $0 } + (files.value?.isCut == true ? [more] : [])
   }
@@ -140,7 +141,7 @@ package struct TokenUserFacts: Hashable, Sendable {
 
 /// What lies there, and who may read it.
 package struct CredentialListing: Hashable, Sendable {
-  /// Entries of `cred/` that are looked at; more is damage.
+  /// Entries of each folder that are looked at; more is damage.
   package static let limit = 1024
 
   package var looked: Int
@@ -153,6 +154,13 @@ package struct CredentialListing: Hashable, Sendable {
     self.looked = looked
     self.exposed = exposed
     self.isCut = isCut
+  }
+
+  /// Without the kubeconfigs that K3s and RKE2 before 1.26.8 leave 0644, as long as a folder above them keeps others out: that
+  /// is how such a server is, and nobody gets to them.
+  package var drifted: [CredentialFile] {
+    let areShut = !["", "cred"].allSatisfy { folder in exposed.contains { $0.path == folder } }
+    return areShut ? exposed.filter { !$0.isKubeconfigOfOldVersion } : exposed
   }
 }
 
@@ -181,13 +189,17 @@ package struct CredentialFile: Hashable, Sendable {
     self.hasOtherNames = hasOtherNames
   }
 
-  /// 0600 and 0700 are the widest (k3s-facts 3.2).
+  /// 0600 and 0700 are the widest (k3s-facts 3.2); private keys are 0600 in every version, too (observed-k3s 7; client-go's
+  /// `keyutil.WriteKey`, by which K3s writes them all).
   package static func isTooWide(_ mode: UInt32) -> Bool { mode & 0o077 != 0 }
 
   /// Files under contents that change are others by time and size; a directory stays the same one.
   package func isSame(as there: FileIdentity) -> Bool {
     isDirectory ? identity.device == there.device && identity.inode == there.inode : identity == there
   }
+
+  /// Of a private key's name.
+  package static let keySuffix = ".key"
 
   package var name: String { path.isEmpty ? "server/" : isDirectory ? "\(path)/" : path }
 

@@ -6,14 +6,17 @@ package struct ManifestObservation: Hashable, Sendable {
   package var server: Observed<UnitState>?
   /// What the server is told to leave out, read after the files were. `nil`: nothing depends on it.
   package var disabled: Observed<[String]>?
+  /// Why changes of some of them are seen at the next resync only; `nil`: they are told of at once.
+  package var unwatched: Obstacle?
 
   package init(
     comparison: Observed<ManifestComparison> = .absent, server: Observed<UnitState>? = nil,
-    disabled: Observed<[String]>? = nil
+    disabled: Observed<[String]>? = nil, unwatched: Obstacle? = nil
   ) {
     self.comparison = comparison
     self.server = server
     self.disabled = disabled
+    self.unwatched = unwatched
   }
 
   func canTell(_ drift: Drift) -> Bool { obstacles.isEmpty }
@@ -26,6 +29,9 @@ package struct ManifestObservation: Hashable, Sendable {
     case .present(let comparison): comparison.obstacles
     }
   }
+
+  /// What is told beside them, though all could be looked at. What cannot be read cannot be watched: that is told once.
+  var standingObstacle: Obstacle? { obstacles.isEmpty ? unwatched : nil }
 }
 
 /// How the files that lie there differ from those that were accepted.

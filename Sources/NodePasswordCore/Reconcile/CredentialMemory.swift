@@ -22,7 +22,7 @@ package struct CredentialMemory: Hashable, Sendable {
   package mutating func note(_ seen: CredentialObservation, at now: Moment) {
     let tokens = seen.tokens.compactMap { $0.facts.value?.identity }
     Self.note(tokens + [seen.authority.value?.identity, seen.users.value?.identity].compactMap { $0 }, in: &trust, now)
-    Self.note((seen.files.value?.exposed ?? []).map(Self.lasting), in: &exposure, now)
+    Self.note((seen.files.value?.drifted ?? []).map(Self.lasting), in: &exposure, now)
   }
 
   private static func note(_ files: [FileIdentity], in rest: inout Rest?, _ now: Moment) {

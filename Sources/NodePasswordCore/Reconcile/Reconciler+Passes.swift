@@ -329,8 +329,19 @@ extension Decision {
 }
 
 extension Observation {
-  /// Something could not be looked at that a later look may show.
-  var isObstructed: Bool { !obstacles.isEmpty }
+  /// Something could not be looked at that a later look may show, though nothing tells of a change. Of files below `server/`
+  /// each change of what lies there and of its mode is told of: what is wrong with them by itself waits for it, or for the
+  /// resync.
+  var isObstructed: Bool {
+    guard case .serverFiles = self else { return !obstacles.isEmpty }
+    return obstacles.contains { ![.malformed, .tooLarge, .permissionDenied].contains($0.kind) }
+  }
+
+  /// What could be looked at and is in the way all the same: told, and not looked at again for it.
+  var standingObstacles: [Obstacle] {
+    guard case .serverFiles(.manifests(let seen)) = self else { return [] }
+    return seen.standingObstacle.map { [$0] } ?? []
+  }
 
   /// Each thing that could not be looked at, without those that follow from another.
   var obstacles: [Obstacle] {

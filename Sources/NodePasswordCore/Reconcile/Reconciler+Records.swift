@@ -14,7 +14,7 @@ extension Reconciler {
   // MARK: Obstacles
 
   mutating func recordObstacles(_ state: inout SubjectState, _ subject: Subject, _ observation: Observation) {
-    let present = Set(observation.obstacles)
+    let present = Set(observation.obstacles).union(observation.standingObstacles)
     // What stands in the way of a thousand Nodes is told once, of the cluster.
     if isOther(subject) {
       state.obstacles = present
@@ -58,7 +58,14 @@ extension Reconciler {
   mutating func recordDecisions(
     _ state: inout SubjectState, _ subject: Subject, _ plan: Plan, _ pass: PassID, unseen: [Decision], _ now: Now
   ) {
-    let before = state.decisions
+    // Whoever forgets what was decided (the end of a wave) forgets what was told.
+    let before = state.decisions.isEmpty ? [] : state.told
+    let unseen = Set(unseen.map(\.finding.drift))
+    // What settles may be as it was: whoever writes the same file again tells nothing new.
+    state.told =
+      plan.decisions.map { decision in
+        decision.isSettling ? before.first { $0.finding.drift == decision.finding.drift } ?? decision : decision
+      } + before.filter { unseen.contains($0.finding.drift) }
     // A wave is told as a whole, and its nodes one by one once it is over.
     if isOther(subject), cluster.wave != nil, !plan.decisions.contains(where: \.isAct) { return }
     for decision in plan.decisions {
@@ -83,7 +90,7 @@ extension Reconciler {
     for decision in before where decision.isWorthTelling {
       let drift = decision.finding.drift
       let isStillThere = plan.decisions.contains { $0.finding.drift == drift }
-      if isStillThere || unseen.contains(decision) || state.justHealed.contains(drift) || isUnderWatch(subject) {
+      if isStillThere || unseen.contains(drift) || state.justHealed.contains(drift) || isUnderWatch(subject) {
         continue
       }
       emit(.record(Record(.driftGone, fields(subject, pass, [.drift: drift.rawValue]))))
@@ -335,6 +342,8 @@ extension Decision {
   var isAct: Bool {
     if case .act = verdict { true } else { false }
   }
+
+  fileprivate var isSettling: Bool { if case .wait(.settle, _, _) = verdict { true } else { false } }
 
   /// The same kind of conclusion for the same reason, whatever the moments in it.
   func isSameConclusion(as other: Decision) -> Bool {

@@ -110,7 +110,7 @@ extension Reconciler {
       verdict = .needsPerson
     } else if state.decisions.contains(where: { state.observation?.canTell($0.finding.drift) == true }) {
       verdict = .beingHandled
-    } else if state.observation == nil || !state.obstacles.isEmpty || !state.decisions.isEmpty {
+    } else if state.observation == nil || !state.unseenObstacles.isEmpty || !state.decisions.isEmpty {
       // Drift that was found, and cannot be seen any more: nobody is at it.
       verdict = .unknown
     } else {

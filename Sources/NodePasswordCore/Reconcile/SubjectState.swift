@@ -52,6 +52,8 @@ package struct SubjectState: Hashable, Sendable {
   package var cause = WakeCause.start
   package var observation: Observation?
   package var decisions: [Decision] = []
+  /// Of each drift the decision that was told last, so that it is not told again; while one settles, the one before it.
+  package var told: [Decision] = []
   package var lastLook: WallTime?
   package var lastHeal: WallTime?
   /// Acts that were done and not yet seen to have helped (law L10).
@@ -72,6 +74,9 @@ package struct SubjectState: Hashable, Sendable {
   package static let surpriseLimit = 3
 
   package init(watchedSince: Moment? = nil) { secretHealedAt = watchedSince }
+
+  /// Those that keep something from being seen.
+  var unseenObstacles: Set<Obstacle> { obstacles.subtracting(observation?.standingObstacles ?? []) }
 
   package struct Heal: Hashable, Sendable {
     package var drift: Drift

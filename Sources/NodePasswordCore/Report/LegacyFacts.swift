@@ -1,7 +1,10 @@
 extension LegacyObservation {
   /// In words, for `explain`.
   func facts(_ circumstances: Circumstances) -> [Explanation.Fact] {
-    if case .absent = file, era?.rowOrder == nil { return [Explanation.Fact("node-passwd", "there is none")] }
+    if case .absent = file, era?.rowOrder == nil {
+      let elsewhere = version.value.flatMap { $0.legacyEra == nil ? "; \($0.passwordStorage)" : nil } ?? ""
+      return [Explanation.Fact("node-passwd", "there is none\(elsewhere)")]
+    }
     var facts = [
       Explanation.Fact("node-passwd", FactList.word(file, absent: "there is none: all names are free", spell)),
       Explanation.Fact("version", FactList.word(version, absent: "no Node of this server tells it", spell)),

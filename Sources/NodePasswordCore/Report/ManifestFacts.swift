@@ -13,6 +13,7 @@ extension ManifestObservation {
         Explanation.Fact("baseline", comparison.baseline),
       ] + changes(comparison, circumstances)
         + comparison.obstacles.map { Explanation.Fact("not looked at", "\($0)") }
+        + (standingObstacle.map { [Explanation.Fact("not watched, looked at now and then", "\($0)")] } ?? [])
     }
   }
 

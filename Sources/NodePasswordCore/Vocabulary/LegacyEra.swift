@@ -28,12 +28,25 @@ package enum LegacyRowOrder: Hashable, Sendable, CaseIterable {
 
 extension KubernetesVersion {
   /// By the version of Kubernetes, which is what a Node tells: K3s 0.7.0 came with 1.14.4 (0.6.1 with 1.14.3), 0.10 with
-  /// 1.16.2 and 1.0.0 with 1.16.3. `nil`: before there was the file.
+  /// 1.16.2 and 1.0.0 with 1.16.3; and by K3s's own number, which its program tells. `nil`: before there was the file.
   package var legacyEra: LegacyEra? {
+    if major == 0 { return minor < 7 ? nil : .twoColumns }
     if self < KubernetesVersion(major: 1, minor: 14, patch: 4) { return nil }
     if self < KubernetesVersion(major: 1, minor: 16, patch: 3) { return .twoColumns }
     if self < KubernetesVersion(major: 1, minor: 20, patch: 0) { return .fourColumns }
     return hasTypedSecrets ? .unused : .migrates
+  }
+
+  /// Where a server of this version keeps what it knows of node passwords (k3s-facts 2.1).
+  package var passwordStorage: String {
+    switch legacyEra {
+    case nil:
+      "node passwords are rows of server/cred/passwd, beside those of the tokens (K3s 0.5 and 0.6): they are not judged, and "
+        + "nothing here edits that file"
+    case .twoColumns, .fourColumns: "rows of server/cred/node-passwd"
+    case .migrates: "untyped Secrets"
+    case .unused: "Secrets with a type of their own"
+    }
   }
 
   /// Node passwords are rows of a file there, and no Secrets: 1.20 was the first with Secrets (k3s-facts 0.1).

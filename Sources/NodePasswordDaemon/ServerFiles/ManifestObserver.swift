@@ -21,6 +21,7 @@ package struct ManifestObserver: Sendable {
             var seen = seen
             seen.server = server
             seen.disabled = disabled
+            seen.unwatched = ports.changes.manifestObstacle
             completion(seen)
           }
         }

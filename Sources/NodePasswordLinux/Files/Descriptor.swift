@@ -82,6 +82,16 @@ final class Descriptor: Sendable {
       ? .success(status) : .failure(SystemError(code: errno))
   }
 
+  /// Where the link of that name leads, as it is written there; empty: this link itself, that is only named.
+  func destination(of name: String) -> String? {
+    let bytes = [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { buffer, count in
+      count = buffer.withMemoryRebound(to: CChar.self) { text in
+        text.baseAddress.map { max(0, readlinkat(number, name, $0, text.count)) } ?? 0
+      }
+    }
+    return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+  }
+
   /// The names in this directory, sorted, without `.` and `..`; `nil` where there are more than `limit`. What is no UTF-8 is
   /// repaired, and then names nothing.
   func names(limit: Int) -> Result<[String]?, SystemError> {

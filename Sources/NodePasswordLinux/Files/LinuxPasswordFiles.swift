@@ -12,9 +12,6 @@ package final class LinuxPasswordFiles: PasswordFiles {
     var stray: String
   }
 
-  /// How often a file that changes while it is read is read again.
-  private static let readLimit = 5
-
   private let paths: Paths
   private let entropy: any Entropy
   private let queue = DispatchQueue(label: "nodepassd.password-files", target: FileQueue.shared)
@@ -89,10 +86,7 @@ package final class LinuxPasswordFiles: PasswordFiles {
   // MARK: Read
 
   static func read(_ path: String) -> Observed<PasswordFileReading> {
-    for _ in 0..<readLimit {
-      if let reading = readOnce(path) { return reading }
-    }
-    return .unknown(Obstacle(.conflict, at: path, "it changes while it is read"))
+    .reading(path) { readOnce(path) }
   }
 
   /// `nil`: it changed while it was read.

@@ -1,6 +1,16 @@
 import Glibc
 import NodePasswordCore
 
+extension Observed {
+  /// What a few tries find; `nil` of one: it changed while it was read.
+  static func reading(_ place: String, _ once: () -> Observed?) -> Observed {
+    for _ in 0..<5 {
+      if let answer = once() { return answer }
+    }
+    return .unknown(Obstacle(.conflict, at: place, "it changes while it is read"))
+  }
+}
+
 /// Reads a small file whole, whatever lies there instead of it.
 enum WholeFile {
   /// - Parameter limit: bytes; more is `.tooLarge` and is not read.

@@ -7,14 +7,8 @@ struct LegacyFileSnapshot {
   var status: stat
   var file: LegacyPasswordFile
 
-  /// How often a file that changes while it is read is read again.
-  private static let readLimit = 5
-
   static func read(_ name: String, in directory: Descriptor, place: String) -> Observed<LegacyFileSnapshot> {
-    for _ in 0..<readLimit {
-      if let snapshot = readOnce(name, in: directory, place) { return snapshot }
-    }
-    return .unknown(Obstacle(.conflict, at: place, "it changes while it is read"))
+    .reading(place) { readOnce(name, in: directory, place) }
   }
 
   /// `nil`: it changed while it was read.

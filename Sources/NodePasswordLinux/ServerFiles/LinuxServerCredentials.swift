@@ -79,7 +79,7 @@ package final class LinuxServerCredentials: ServerCredentials {
 
   // MARK: Modes
 
-  /// `server/` itself, the tokens, `cred/`, and what lies directly in it.
+  /// `server/` itself, the tokens, `cred/` and what lies directly in it, and the private keys in `tls/` and `tls/etcd/`.
   private static func listing(of server: ServerDirectory) -> Observed<CredentialListing> {
     var listing = CredentialListing(looked: 0, exposed: [])
     do throws(Obstacle) {
@@ -90,18 +90,33 @@ package final class LinuxServerCredentials: ServerCredentials {
       for name in TokenPlace.allCases.map(\.rawValue) + ["cred"] {
         try look(at: name, named: name, in: server.descriptor, server, &listing)
       }
-      guard let cred = try directory("cred", in: server) else { return .present(listing) }
-      switch cred.someNames(limit: CredentialListing.limit) {
-      case .failure(let error): throw error.obstacle(at: server.place("cred"))
-      case .success(let found):
-        listing.isCut = found.isCut
-        for name in found.names.sorted() where !name.hasPrefix(AtomicFile.temporaryPrefix) {
-          try look(at: "cred/\(name)", named: name, in: cred, server, &listing)
-        }
+      if let cred = try directory("cred", in: server) {
+        try look(into: cred, "cred", suffix: "", server, &listing)
+      }
+      var tls = server.descriptor
+      for (name, path) in [("tls", "tls"), ("etcd", "tls/etcd")] {
+        // One that is a link is an administrator's, and what lies behind it is theirs to close.
+        guard case .success(let folder) = Descriptor.open(name, in: tls, O_RDONLY | O_DIRECTORY) else { break }
+        try look(into: folder, path, suffix: CredentialFile.keySuffix, server, &listing)
+        tls = folder
       }
       return .present(listing)
     } catch {
       return .unknown(error)
+    }
+  }
+
+  private static func look(
+    into folder: Descriptor, _ path: String, suffix: String, _ server: ServerDirectory,
+    _ listing: inout CredentialListing
+  ) throws(Obstacle) {
+    switch folder.someNames(limit: CredentialListing.limit) {
+    case .failure(let error): throw error.obstacle(at: server.place(path))
+    case .success(let found):
+      listing.isCut = listing.isCut || found.isCut
+      for name in found.names.sorted() where name.hasSuffix(suffix) && !name.hasPrefix(AtomicFile.temporaryPrefix) {
+        try look(at: "\(path)/\(name)", named: name, in: folder, server, &listing)
+      }
     }
   }
 

@@ -12,9 +12,6 @@ struct ServerDirectory: Sendable {
     var bytes: SecretBytes
   }
 
-  /// How often a file that changes while it is read is read again.
-  private static let readLimit = 5
-
   let descriptor: Descriptor
   let path: String
   private let root: String
@@ -38,10 +35,7 @@ struct ServerDirectory: Sendable {
 
   /// The whole file of that name, at most `limit` bytes. Absent also where a link leads nowhere.
   func read(_ name: String, limit: Int) -> Observed<Contents> {
-    for _ in 0..<Self.readLimit {
-      if let contents = readOnce(name, limit) { return contents }
-    }
-    return .unknown(Obstacle(.conflict, at: place(name), "it changes while it is read"))
+    .reading(place(name)) { readOnce(name, limit) }
   }
 
   func place(_ name: String) -> String { name.isEmpty ? path : "\(path)/\(name)" }
@@ -87,7 +81,7 @@ struct ServerDirectory: Sendable {
       }
       return open(name, in: descriptor, name, followingLink: false).map { ($0, false) }
     }
-    guard let target = destination(of: name) else { return .absent }
+    guard let target = descriptor.destination(of: name) else { return .absent }
     var there = stat()
     // An absolute target is the machine's own, below the made-up root.
     let (directory, path): (Descriptor?, String) = target.hasPrefix("/") ? (nil, root + target) : (descriptor, name)
@@ -112,16 +106,6 @@ struct ServerDirectory: Sendable {
   private func isWithin(_ file: Descriptor) -> Bool {
     guard let path = file.actualPath else { return false }
     return territory.contains { path.hasPrefix($0 + "/") }
-  }
-
-  private func destination(of name: String) -> String? {
-    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let count = buffer.withUnsafeMutableBytes { bytes in
-      bytes.withMemoryRebound(to: CChar.self) { text in
-        text.baseAddress.map { readlinkat(descriptor.number, name, $0, text.count) } ?? -1
-      }
-    }
-    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
   }
 
   private static func missing<Value: Sendable>(_ error: SystemError, at place: String) -> Observed<Value> {

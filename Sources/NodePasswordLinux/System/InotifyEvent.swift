@@ -16,6 +16,9 @@ package struct InotifyEvent: Hashable, Sendable {
 
   package func has(_ bits: UInt32) -> Bool { mask & bits != 0 }
 
+  /// The mode or the owner of a folder within the watched one.
+  var isFolderChanged: Bool { has(UInt32(IN_ATTRIB)) && has(UInt32(IN_ISDIR)) && !name.isEmpty }
+
   /// Events in the bytes of one `read(2)`. A torn last event, which the kernel never makes, is dropped.
   package static func parse(_ bytes: UnsafeRawBufferPointer) -> [InotifyEvent] {
     let headerSize = MemoryLayout<inotify_event>.size

@@ -9,12 +9,20 @@ import Synchronization
 /// Directories are watched, never files, since whoever replaces a file replaces its inode; and every directory on the way,
 /// through links, so that a directory that is made, removed, moved or exchanged is followed. Only the names of interest
 /// wake. A mount over a watched directory makes no event: the resync timer is for that.
+///
+/// The tree of the manifests is apart: whoever waits for the machine does not wait until a tree is walked, and what cannot be
+/// watched in it (another's folder, too many) is an obstacle of the manifests and no failure of the watch.
 package final class InotifyWatch: ChangeWatch {
   private struct State {
     /// -1: not set up (yet).
     var inotify: Int32 = -1
     var source: HeldSource?
+    /// Of all targets but the tree's.
     var directories: [Int32: WatchedDirectory] = [:]
+    /// Of the tree's; the same watch may be in both.
+    var tree: [Int32: WatchedDirectory] = [:]
+    var treeObstacle: Obstacle?
+    var isTreeRetryPending = false
     var targets: [WatchTarget]
     var wake: (@Sendable (Subject, WakeCause) -> Void)?
     var policyChanged: (@Sendable () -> Void)?
@@ -36,18 +44,22 @@ package final class InotifyWatch: ChangeWatch {
   private let queue = DispatchQueue(label: "nodepassd.inotify", qos: .userInitiated)
   private let root: String
   private let retryDelay: DispatchTimeInterval
+  private let treeRetryDelay: DispatchTimeInterval
   private let addWatch: WatchWalker.AddWatch
   private let state: Mutex<State>
 
   /// - Parameters:
   ///   - retryDelay: until watches that could not be set up are tried again.
+  ///   - treeRetryDelay: the same for the tree of the manifests, where nothing changes that is seen: as rare as a resync.
   ///   - addWatch: `inotify_add_watch(2)`: the watch, or the negated error. Tests let it fail.
   package init(
     paths: Paths, retryDelay: DispatchTimeInterval = .seconds(30),
+    treeRetryDelay: DispatchTimeInterval = .seconds(600),
     addWatch: @escaping @Sendable (Int32, String, UInt32) -> Int32 = WatchWalker.addWatch
   ) {
     root = paths.absolute("")
     self.retryDelay = retryDelay
+    self.treeRetryDelay = treeRetryDelay
     self.addWatch = addWatch
     state = Mutex(State(targets: WatchTarget.policy + WatchTarget.machine(nil)))
   }
@@ -64,7 +76,7 @@ package final class InotifyWatch: ChangeWatch {
     queue.async { @Sendable [self] in
       guard beginStart() else { return onRegistered() }
       setUp(onRegistered)
-      report(arm(), [], .fileChanged)
+      tell([], .fileChanged)
     }
   }
 
@@ -96,10 +108,10 @@ package final class InotifyWatch: ChangeWatch {
         return (isNews && !state.isStopped, state.hasFailed)
       }
       guard isNews else { return }
-      let arming = arm()
+      // The tree of those before, too, which may be none of ours any more.
+      let all = targets.reduce(into: [.machine, .manifests] as WatchInterest) { $0.formUnion($1.interest) }
       // Whoever has only just begun to listen has not heard of an earlier failure.
-      let all = targets.reduce(into: WatchInterest.machine) { $0.formUnion($1.interest) }
-      report(isFailing && arming == .stillFailing ? .failedNow : arming, all.subtracting(.policy), .fileChanged)
+      tell(all.subtracting(.policy), .fileChanged, toldOfFailure: !isFailing)
     }
   }
 
@@ -139,11 +151,10 @@ package final class InotifyWatch: ChangeWatch {
     var changed: WatchInterest = []
     var hasOverflowed = false
     var mustArm = false
-    let directories = state.withLock { $0.directories }
+    let (directories, tree) = state.withLock { ($0.directories, $0.tree) }
     for event in events {
-      if event.has(InotifyMask.overflow) {
-        hasOverflowed = true
-      } else if let directory = directories[event.watch] {
+      if event.has(InotifyMask.overflow) { hasOverflowed = true }
+      for directory in [directories[event.watch], tree[event.watch]].compactMap({ $0 }) {
         if event.name.isEmpty {
           changed.formUnion(directory.everything)
           if event.has(InotifyMask.directoryGone | InotifyMask.ignored) { mustArm = true }
@@ -151,30 +162,82 @@ package final class InotifyWatch: ChangeWatch {
           let interest = directory.interest(in: event)
           changed.formUnion(interest)
           // A name that came may be a link.
-          if !interest.isEmpty && event.has(UInt32(IN_CREATE | IN_MOVED_TO)) { mustArm = true }
+          let mayLead = event.has(UInt32(IN_CREATE | IN_MOVED_TO)) || event.isFolderChanged
+          if !interest.isEmpty && mayLead { mustArm = true }
         }
       }
     }
     if hasOverflowed { changed = state.withLock { $0.targets }.reduce(into: .machine) { $0.formUnion($1.interest) } }
     guard !changed.isEmpty else { return }
-    let arming = mustArm || hasOverflowed || changed.contains(.way) ? arm() : .armed
-    let cause = hasOverflowed ? WakeCause.watchOverflowed : .fileChanged
-    report(arming, changed, cause)
+    let isArming = mustArm || hasOverflowed || changed.contains(.way)
+    tell(changed, hasOverflowed ? .watchOverflowed : .fileChanged, isArming: isArming)
   }
 
-  /// Puts all watches up anew and takes down those that are of no use any more.
+  /// Puts the watches up anew and tells of what changed, each part after its own watches are up: nothing falls between the
+  /// look that a hint causes and the watching. The manifests come last, since their tree may take a while.
+  ///
+  /// - Parameter toldOfFailure: a failure that lasts was told before.
+  private func tell(
+    _ changed: WatchInterest, _ cause: WakeCause, isArming: Bool = true, toldOfFailure: Bool = true
+  ) {
+    let arming = isArming ? arm() : .armed
+    report(arming == .stillFailing && !toldOfFailure ? .failedNow : arming, changed, cause)
+    let isRecovered = arming == .recovered
+    let hasNews = isArming && (changed.contains(.manifests) || isRecovered) && armTree()
+    if changed.contains(.manifests) || isRecovered || hasNews, isTarget(.manifests) {
+      state.withLock { $0.wake }?(.manifests, isRecovered ? .watchRestored : cause)
+    }
+    if changed.contains(.policy) || isRecovered { state.withLock { $0.policyChanged }?() }
+  }
+
+  /// Puts up all watches but the tree's.
   private func arm() -> Arming {
+    guard state.withLock({ $0.inotify >= 0 }) else { return settle(hasFailed: true) }
+    return settle(hasFailed: put(up: { !$0.isOfTree }, \.directories) != nil)
+  }
+
+  /// Puts up the tree's watches; true where what stands in the way of it is otherwise than before.
+  private func armTree() -> Bool {
+    guard state.withLock({ $0.inotify >= 0 }) else { return false }
+    let obstacle = put(up: \.isOfTree, \.tree)
+    let (isNews, mustSchedule) = state.withLock { state in
+      let before = state.treeObstacle
+      state.treeObstacle = obstacle
+      let mustSchedule = obstacle != nil && !state.isTreeRetryPending
+      if mustSchedule { state.isTreeRetryPending = true }
+      return (before != obstacle, mustSchedule)
+    }
+    if mustSchedule {
+      queue.asyncAfter(deadline: .now() + treeRetryDelay) { @Sendable [weak self] in self?.retryTree() }
+    }
+    return isNews
+  }
+
+  private func retryTree() {
+    let wake = state.withLock { state in
+      state.isTreeRetryPending = false
+      return state.isStopped ? nil : state.wake
+    }
+    if wake != nil, armTree() { wake?(.manifests, .fileChanged) }
+  }
+
+  package var manifestObstacle: Obstacle? { state.withLock { $0.treeObstacle } }
+
+  /// Puts up the watches of some targets anew, and takes down those that are of no use to any of them any more. Answers
+  /// what stood in the way first.
+  private func put(
+    up isWanted: (WatchTarget) -> Bool, _ place: WritableKeyPath<State, [Int32: WatchedDirectory]>
+  ) -> Obstacle? {
     let (inotify, targets) = state.withLock { ($0.inotify, $0.targets) }
-    guard inotify >= 0 else { return settle(hasFailed: true) }
     var walker = WatchWalker(inotify: inotify, root: root, addWatch: addWatch)
-    for target in targets { walker.walk(to: target) }
-    let directories = walker.directories
+    for target in targets where isWanted(target) { walker.walk(to: target) }
     let useless = state.withLock { state in
-      defer { state.directories = directories }
-      return state.directories.keys.filter { directories[$0] == nil }
+      let before = state[keyPath: place].keys
+      state[keyPath: place] = walker.directories
+      return before.filter { state.directories[$0] == nil && state.tree[$0] == nil }
     }
     for watch in useless { inotify_rm_watch(inotify, watch) }
-    return settle(hasFailed: walker.obstacle != nil)
+    return walker.obstacle
   }
 
   private func settle(hasFailed: Bool) -> Arming {
@@ -199,12 +262,12 @@ package final class InotifyWatch: ChangeWatch {
     }
     guard !isStopped else { return }
     if inotify < 0 { setUp({}) }
-    report(arm(), [], .fileChanged)
+    tell([], .fileChanged)
   }
 
-  /// One hint for each subject, after the watches are up: nothing falls between the look it causes and the watching.
+  /// One hint for each subject but the manifests.
   private func report(_ arming: Arming, _ changed: WatchInterest, _ cause: WakeCause) {
-    let (wake, policyChanged) = state.withLock { ($0.wake, $0.policyChanged) }
+    let wake = state.withLock { $0.wake }
     for (interest, subject) in WatchInterest.subjects {
       switch arming {
       // Told of the machine: it is one watch for all.
@@ -214,7 +277,6 @@ package final class InotifyWatch: ChangeWatch {
         if changed.contains(interest) { wake?(subject, cause) }
       }
     }
-    if changed.contains(.policy) || arming == .recovered { policyChanged?() }
   }
 
   private func isTarget(_ interest: WatchInterest) -> Bool {

@@ -44,6 +44,34 @@ package struct MachineCheckup {
     }
   }
 
+  // MARK: The program
+
+  /// How long a program may take to say its version, which costs it nothing.
+  private static let patience = Duration.seconds(10)
+
+  /// What the program that the unit starts says of itself. Absent: no unit starts one, or it is not root's alone, and so not
+  /// run by root; or the root is a made-up one.
+  package func programVersion(of installation: Installation) -> Observed<String> {
+    guard root.isEmpty, let unit = installation.unit else { return .absent }
+    let product = installation.distribution
+    do throws(Obstacle) {
+      let units = ServiceUnits(root: root, hostname: "")
+      guard let path = try units.program(of: unit, of: product), path.hasPrefix("/"),
+        let facts = try FactFile.facts(path).found(), facts.st_uid == 0, facts.st_mode & 0o022 == 0
+      else { return .absent }
+      let output = try Tool(path: path).run(["--version"], outputLimit: 4096, within: Self.patience).get()
+      let text = output.bytes.withBytes { String(decoding: $0, as: UTF8.self) }
+      // `k3s version v1.34.2+k3s1 (1a2b3c4d)`
+      let words = text.prefix { $0 != "\n" }.split(separator: " ")
+      guard output.status == 0, words.count >= 3, words[..<2] == [Substring(product.rawValue), "version"] else {
+        return .unknown(Obstacle(.malformed, at: path, "it does not say its version; \(output.failure)"))
+      }
+      return .present(String(words[2]))
+    } catch {
+      return .unknown(error)
+    }
+  }
+
   // MARK: The kernel
 
   package func watchLimits() -> Observed<CheckupFacts.WatchLimits> {

@@ -151,11 +151,19 @@ struct ServiceUnits {
 
   /// What follows the program's name, whatever starts it.
   private static func arguments(in words: [String], of distribution: Distribution) -> [String]? {
-    let position = words.firstIndex { word in
-      let name = word.drop { "@-:+!|".contains($0) }.split(separator: "/").last
-      return name.map(String.init) == distribution.rawValue
-    }
-    return position.map { Array(words[($0 + 1)...]) }
+    words.firstIndex { program($0, of: distribution) != nil }.map { Array(words[($0 + 1)...]) }
+  }
+
+  /// A word of a command, without systemd's marks before it, if it names the product's program.
+  private static func program(_ word: String, of distribution: Distribution) -> String? {
+    let path = word.drop { "@-:+!|".contains($0) }
+    return path.split(separator: "/").last.map(String.init) == distribution.rawValue ? String(path) : nil
+  }
+
+  /// The program that a unit starts, as its command names it.
+  func program(of name: String, of distribution: Distribution) throws(Obstacle) -> String? {
+    try text(of: name)?.commands.lazy.flatMap { UnitCommand.words(of: resolve($0, name)) }
+      .compactMap { Self.program($0, of: distribution) }.first
   }
 
   private func environment(

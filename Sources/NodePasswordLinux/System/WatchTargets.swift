@@ -12,9 +12,9 @@ struct WatchInterest: OptionSet, Hashable, Sendable {
   static let credentials = WatchInterest(rawValue: 16)
   static let manifests = WatchInterest(rawValue: 32)
 
-  /// Who is woken for what, but for the policy.
+  /// Who is woken for what, but for the policy, and for the manifests, which are told of apart.
   static let subjects: [(interest: WatchInterest, subject: Subject)] = [
-    (.machine, .machine), (.legacyFile, .legacyFile), (.credentials, .credentials), (.manifests, .manifests),
+    (.machine, .machine), (.legacyFile, .legacyFile), (.credentials, .credentials),
   ]
 }
 
@@ -40,6 +40,9 @@ struct WatchTarget: Hashable, Sendable {
 
   var isDirectory: Bool { !suffixes.isEmpty }
 
+  /// Manifests lie in a tree that may be large, and that others may have made: watched apart from the rest, after it.
+  var isOfTree: Bool { interest == .manifests }
+
   /// The files that decide about this machine's node password (k3s-facts 1.1, 1.2, 1.3, 1.6, 5.1 and 5.2), and where
   /// nothing is known to be installed those of both products.
   static func machine(_ installation: Installation?) -> [WatchTarget] {
@@ -62,7 +65,10 @@ struct WatchTarget: Hashable, Sendable {
     let directory = "\(installation.dataDirectory)/server"
     // The folders for their modes, and for coming and going.
     let names = ["", "/cred", "/token", "/node-token", "/agent-token", "/tls/server-ca.crt"]
-    return names.map { WatchTarget(path: directory + $0, interest: .credentials) }
+    let keys = ["/tls", "/tls/etcd"].map {
+      WatchTarget(path: directory + $0, interest: .credentials, suffixes: [CredentialFile.keySuffix])
+    }
+    return names.map { WatchTarget(path: directory + $0, interest: .credentials) } + keys
       + [WatchTarget(path: "\(directory)/cred", interest: .credentials, suffixes: [""])]
       + [WatchTarget(path: installation.legacyPasswordPath, interest: .legacyFile)]
   }
@@ -133,8 +139,8 @@ struct WatchedDirectory: Sendable {
     let name = event.name
     var interest = names[name] ?? []
     guard !name.hasPrefix(AtomicFile.temporaryPrefix) else { return interest }
-    // Of a name that came or went it cannot be told what it was.
-    if event.has(InotifyMask.comingOrGoing) { interest.formUnion(folders) }
+    // Of a name that came or went it cannot be told what it was; and a folder may be open to us from now on.
+    if event.has(InotifyMask.comingOrGoing) || event.isFolderChanged { interest.formUnion(folders) }
     for (suffix, readers) in documents where name.lowercased().hasSuffix(suffix) { interest.formUnion(readers) }
     return interest
   }

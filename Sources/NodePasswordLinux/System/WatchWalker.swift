@@ -1,18 +1,5 @@
-import CShims
 import Glibc
 import NodePasswordCore
-
-/// A descriptor that closes itself.
-private final class HeldDescriptor {
-  let raw: Int32
-
-  init?(_ raw: Int32) {
-    guard raw >= 0 else { return nil }
-    self.raw = raw
-  }
-
-  deinit { close(raw) }
-}
 
 /// Puts watches on every directory on the way to a file, and through every link on that way.
 ///
@@ -58,42 +45,48 @@ package struct WatchWalker {
         let interest: WatchInterest = isLast && !target.isDirectory ? [] : .way
         guard watch(directory, for: name, interest.union(target.interest), isLast: isLast, target) else { return }
       }
-      guard let next = HeldDescriptor(nodepassd_open_path(directory.raw, name)) else {
-        if errno != ENOENT && errno != ENOTDIR { fail(errno, target.path) }
+      let next: Descriptor
+      switch Descriptor.naming(name, in: directory) {
+      case .success(let found): next = found
+      case .failure(let error):
+        if error.code != ENOENT && error.code != ENOTDIR { fail(error, target.path) }
         return
       }
-      switch Self.type(of: next) {
-      case S_IFLNK:
+      switch (try? next.status().get()).map(FileKind.init) {
+      case .symbolicLink:
         links += 1
-        guard links <= Self.linkLimit, let link = Self.destination(of: next) else { return }
+        guard links <= Self.linkLimit, let link = next.destination(of: "") else { return }
         if isLast { guard watch(directory, for: name, .way, isLast: true, target) else { return } }
         if link.hasPrefix("/") {
           guard let start = open("/", place: target.path) else { return }
           directory = start
         }
         ahead += Self.components(of: link)
-      case S_IFDIR where !isLast: directory = next
-      case S_IFDIR where target.isDirectory: watchDocuments(in: next, target, depth: 0)
+      case .directory where !isLast: directory = next
+      case .directory where target.isDirectory: watchDocuments(in: next, target, depth: 0)
       default: return
       }
     }
   }
 
-  private mutating func open(_ path: String, place: String) -> HeldDescriptor? {
-    let held = HeldDescriptor(Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
-    if held == nil { fail(errno, place) }
-    return held
+  private mutating func open(_ path: String, place: String) -> Descriptor? {
+    switch Descriptor.directory(path) {
+    case .success(let opened): return opened
+    case .failure(let error):
+      fail(error, place)
+      return nil
+    }
   }
 
   private mutating func watch(
-    _ directory: HeldDescriptor, for name: String, _ interest: WatchInterest, isLast: Bool, _ target: WatchTarget
+    _ directory: Descriptor, for name: String, _ interest: WatchInterest, isLast: Bool, _ target: WatchTarget
   ) -> Bool {
     guard let watch = add(directory, isLast ? InotifyMask.contents : InotifyMask.entries, target) else { return false }
     directories[watch, default: WatchedDirectory()].add(name, interest)
     return true
   }
 
-  private mutating func watchDocuments(in directory: HeldDescriptor, _ target: WatchTarget, depth: Int) {
+  private mutating func watchDocuments(in directory: Descriptor, _ target: WatchTarget, depth: Int) {
     guard let watch = add(directory, InotifyMask.contents, target) else { return }
     for suffix in target.suffixes {
       directories[watch, default: WatchedDirectory()].documents[suffix, default: []].formUnion(target.interest)
@@ -105,25 +98,25 @@ package struct WatchWalker {
   }
 
   /// The folders that are there now; one that comes later is an event, since its parent is watched already.
-  private mutating func watchFolders(in directory: HeldDescriptor, _ target: WatchTarget, depth: Int) {
-    let listed = Descriptor.open("/proc/self/fd/\(directory.raw)", O_RDONLY | O_DIRECTORY, followingLink: true)
-      .flatMap { $0.names(limit: ManifestWalk.nameLimit) }
-    guard case .success(let names?) = listed else {
-      if case .failure(let error) = listed { return fail(error.code, target.path) }
-      return tooMuch(target)
+  private mutating func watchFolders(in directory: Descriptor, _ target: WatchTarget, depth: Int) {
+    let names: [String]
+    switch directory.names(limit: ManifestWalk.nameLimit) {
+    case .success(let listed?): names = listed
+    case .success(nil): return tooMuch(target)
+    case .failure(let error): return fail(error, target.path)
     }
     for name in names {
       var facts = stat()
-      guard fstatat(directory.raw, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
+      guard fstatat(directory.number, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
       switch facts.st_mode & S_IFMT {
       case S_IFDIR:
         folders += 1
         guard folders <= Self.folderLimit, depth < Self.depthLimit else { return tooMuch(target) }
-        guard let next = HeldDescriptor(nodepassd_open_path(directory.raw, name)) else { continue }
+        guard case .success(let next) = Descriptor.naming(name, in: directory) else { continue }
         watchDocuments(in: next, target.folder(name), depth: depth + 1)
       case S_IFLNK where target.folders == .allAndLinked:
         // What leads nowhere now may lead to a folder later; and a linked manifest is written where it lies.
-        let isThere = fstatat(directory.raw, name, &facts, 0) == 0
+        let isThere = fstatat(directory.number, name, &facts, 0) == 0
         guard !isThere || facts.st_mode & S_IFMT == S_IFDIR || ManifestName.counts(name) else { continue }
         folders += 1
         guard folders <= Self.folderLimit else { return tooMuch(target) }
@@ -138,40 +131,28 @@ package struct WatchWalker {
   private mutating func tooMuch(_ target: WatchTarget) {
     if obstacle == nil {
       obstacle = Obstacle(
-        .tooLarge, at: target.path, "more than \(Self.folderLimit) folders and links, or too deep, to watch")
+        .tooLarge, at: root + target.path, "more than \(Self.folderLimit) folders and links, or too deep, to watch")
     }
   }
 
   /// By descriptor, so that it is this very directory and not one that took its place.
-  private mutating func add(_ directory: HeldDescriptor, _ mask: UInt32, _ target: WatchTarget) -> Int32? {
-    let watch = addWatch(inotify, "/proc/self/fd/\(directory.raw)", mask)
+  private mutating func add(_ directory: Descriptor, _ mask: UInt32, _ target: WatchTarget) -> Int32? {
+    let watch = addWatch(inotify, "/proc/self/fd/\(directory.number)", mask)
     guard watch < 0 else { return watch }
-    fail(-watch, target.path)
+    if watch == -ENOSPC {
+      let words = "all inotify watches of this user are taken; fs.inotify.max_user_watches says how many there are"
+      obstacle = obstacle ?? Obstacle(.busy, at: root + target.path, words)
+    }
+    fail(SystemError(code: -watch), target.path)
     return nil
   }
 
-  private mutating func fail(_ code: Int32, _ place: String) {
-    if obstacle == nil { obstacle = .system(code, at: place) }
+  private mutating func fail(_ error: SystemError, _ place: String) {
+    if obstacle == nil { obstacle = error.obstacle(at: root + place) }
   }
 
   /// Reversed: the next one is the last.
   private static func components(of path: String) -> [String] {
     path.split(separator: "/").filter { $0 != "." }.reversed().map(String.init)
-  }
-
-  private static func type(of descriptor: HeldDescriptor) -> mode_t {
-    var facts = stat()
-    return fstat(descriptor.raw, &facts) == 0 ? facts.st_mode & S_IFMT : 0
-  }
-
-  private static func destination(of link: HeldDescriptor) -> String? {
-    let limit = Int(PATH_MAX)
-    let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
-      let got = buffer.withMemoryRebound(to: CChar.self) { text in
-        text.baseAddress.map { readlinkat(link.raw, "", $0, limit) } ?? 0
-      }
-      count = max(0, got)
-    }
-    return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
   }
 }

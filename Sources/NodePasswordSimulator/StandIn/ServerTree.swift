@@ -112,12 +112,12 @@ package struct ServerTree: Sendable {
   package func write(below root: String) throws {
     try Self.make("\(root)\(dataDirectory)", mode: 0o755)
     let server = root + directory
-    for name in ["", "/cred", "/tls", "/manifests"] { try Self.make(server + name, mode: 0o700) }
+    for name in ["", "/cred", "/tls", "/tls/etcd", "/manifests"] { try Self.make(server + name, mode: 0o700) }
     func put(_ text: String, _ name: String, mode: mode_t = 0o600) throws {
       try StandIn.write(text, to: "\(server)/\(name)", mode: mode)
     }
     try put(authority, "tls/server-ca.crt", mode: 0o644)
-    try put("-----BEGIN EC PRIVATE KEY-----\n", "tls/server-ca.key")
+    for key in ["server-ca", "etcd/peer-ca"] { try put("-----BEGIN EC PRIVATE KEY-----\n", "tls/\(key).key") }
     try put(passwd, "cred/passwd")
     try put("\(sharedKey)\n", "cred/ipsec.psk")
     for name in kubeconfigs {

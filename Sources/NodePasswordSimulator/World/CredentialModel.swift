@@ -13,12 +13,14 @@ struct CredentialModel: Sendable {
 
   /// What somebody does to it.
   enum Meddling: String, CaseIterable, Sendable {
-    case exposeFile, exposeDirectory, changeOwner, otherAuthority, loseAuthority, otherPassword, loseUsers, tornUsers
+    case exposeFile, exposeKey, exposeDirectory, changeOwner, otherAuthority, loseAuthority, otherPassword, loseUsers,
+      tornUsers
     case emptyToken
   }
 
   private static let directories = ["", "cred"]
   private static let authorityName = "tls/server-ca.crt"
+  private static let keyName = "tls/server-ca.key"
 
   let distribution: Distribution
   /// By the path below `server/`.
@@ -53,6 +55,7 @@ struct CredentialModel: Sendable {
     if files[Self.authorityName] == nil {
       authority += 1
       put("ca \(authority)", Self.authorityName, mode: 0o644, at: time)
+      put("key \(authority)", Self.keyName, mode: files[Self.keyName]?.mode ?? 0o600, at: time)
     }
     write(users(password), "cred/passwd", at: time)
     write("K10\(hash)::server:\(password)\n", TokenPlace.server.rawValue, at: time)
@@ -77,6 +80,7 @@ struct CredentialModel: Sendable {
   mutating func suffer(_ meddling: Meddling, at time: WallTime) {
     switch meddling {
     case .exposeFile: change("cred/passwd", at: time) { $0.mode = 0o644 }
+    case .exposeKey: change(Self.keyName, at: time) { $0.mode = 0o640 }
     case .exposeDirectory: change("cred", at: time) { $0.mode = 0o755 }
     case .changeOwner: change(TokenPlace.server.rawValue, at: time) { $0.isForeign = true }
     case .otherAuthority:

@@ -75,7 +75,7 @@ extension CredentialModel {
   /// What `status` must say in the end.
   func drifts(password: String) -> Set<Drift> {
     var found: Set<Drift> = []
-    if !exposed.isEmpty { found.insert(.credentialExposed) }
+    if !CredentialListing(looked: files.count, exposed: exposed).drifted.isEmpty { found.insert(.credentialExposed) }
     let token = files[TokenPlace.server.rawValue]?.text
     if let token, !token.isEmpty, hasAuthority, !token.hasPrefix("K10\(hash)::") { found.insert(.tokenUntrusted) }
     let users = files["cred/passwd"]?.text
