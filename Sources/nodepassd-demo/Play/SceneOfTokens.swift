@@ -39,6 +39,9 @@ struct SceneOfTokens: DemoScene {
   private func asItIsLeft(_ stage: DemoStage, _ tree: ServerTree) throws {
     let title = "a server as K3s leaves it"
     stage.begin(title)
+    guard stage.wait(patience: 10, { stage.record("kind=started") }) != nil else {
+      throw DemoFailure("nodepassd does not start")
+    }
     try stage.world.powerOff()
     try tree.write(below: stage.world.root)
     let from = DemoClock.wall
