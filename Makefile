@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr
 DESTDIR ?=
 SEED ?= 1
-CLUSTERS ?= 5000
+CLUSTERS ?= 1000
 SCENE ?= all
 SECONDS ?= 300
 IDLE_MINUTES ?= 10
@@ -73,7 +73,7 @@ define LIVE_CLUSTERS
 endef
 
 .PHONY: test
-test: build ## Run all tests, with 2,000 simulated lives and 5,000 simulated clusters
+test: build ## Run all tests, with 2,000 simulated lives and 1,000 simulated clusters
 	$(SWIFT) test -c release --skip-build
 	$(LIVE_CLUSTERS)
 

@@ -91,18 +91,25 @@ import Testing
     reading.ledger.sequence = 2
     for name in Self.names { reading.ledger.enrolled[name] = 1 }
     for count in [1, Self.names.count] {
-      var bench = try ReconcilerOtherTests.server(ReconcilerOtherTests.joins(Self.names), policy: policy)
+      var bench = try ReconcilerOtherTests.server([], policy: policy)
       for _ in 0..<60 {
-        bench.advance(.seconds(5))
-        bench.send(.timeCame)
-        for name in Self.names.prefix(count) {
+        for name in Self.names {
           guard let pass = bench.pendingLook(.node(name)) else { continue }
           var seen = Fixture.rebuilt()
           seen.join = .absent
           seen.derived = .present(DerivedMatch(generation: nil, tried: [1, 2]))
           bench.send(.observed(pass, .node(seen)))
         }
-        bench.answerCluster(nodes: 10, reading, joins: [])
+        if let pass = bench.pendingLook(.cluster) {
+          let view = ClusterView(
+            nodeCount: 10, secretCount: 10, syncedSince: Fixture.start, newestVersion: 100,
+            uninspected: Array(Self.names.prefix(count)))
+          var cluster = ClusterObservation(view: .present(view), ledger: .present(reading))
+          cluster.revision = .present(UInt64(bench.now.monotonic.nanoseconds))
+          bench.send(.observed(pass, .cluster(cluster)))
+        }
+        bench.advance(.seconds(5))
+        bench.send(.timeCame)
       }
       #expect(bench.ledgerActs.isEmpty == (count > 1), "\(count) of them")
     }

@@ -203,7 +203,7 @@ import Testing
     limits.cluster = .init(acts: Limits.largestRate, per: .seconds(604_800))
     for server in [String(repeating: "s", count: length), String(repeating: "ä", count: 100), ""] {
       var ledger = Ledger(madeAt: Self.now)
-      ledger.sequence = .max / 2
+      ledger.sequence = Ledger.sequenceLimit
       var count = 0
       while count < 3_000 {
         let act = Ledger.Act(
@@ -251,7 +251,7 @@ import Testing
 
   @Test func aMarkComesBack() throws {
     for mark in [
-      LedgerMark(), LedgerMark(sequence: .max, version: 12, voidBefore: Self.now, spent: Self.spent),
+      LedgerMark(), LedgerMark(sequence: Ledger.sequenceLimit, version: 12, voidBefore: Self.now, spent: Self.spent),
     ] {
       let text = LedgerMarkDocument.encode(mark)
       #expect(try LedgerMarkDocument.decode(text) == mark)

@@ -95,9 +95,9 @@ extension FleetRogue {
     let reading = world.state.withLock { $0.ledger.value }
     let wall = ports.now().wall
     var ledger = reading?.ledger ?? Ledger(madeAt: wall)
-    ledger.begin(
-      Ledger.Act(at: wall, server: "server-1", node: node(text), secretUID: uid, word: word),
-      world.policy.limits)
+    var act = Ledger.Act(at: wall, server: "server-1", node: node(text), secretUID: uid, word: word)
+    act.isApproved = ledger.approvals.contains { $0.fits(act) }
+    ledger.begin(act, world.policy.limits)
     store.write(ledger, over: reading?.version, Self.done)
   }
 
