@@ -7,17 +7,17 @@ boot
 # examine [OPTION...]: what doctor says, and its exit status.
 examine() {
   examined=0
-  in_container nodepassd doctor "$@" >"$work/doctor" 2>&1 || examined=$?
+  in_container nodepassd doctor "$@" >"$work/doctor.out" 2>&1 || examined=$?
 }
-says() { grep -qE -- "$1" "$work/doctor" || { cat "$work/doctor"; false; }; }
-says_not() { ! says "$1" >/dev/null || { cat "$work/doctor"; false; }; }
+says() { grep -qE -- "$1" "$work/doctor.out" || { cat "$work/doctor.out"; false; }; }
+says_not() { ! says "$1" >/dev/null || { cat "$work/doctor.out"; false; }; }
 # mend DRIFT: types the command that doctor names for it.
-mend() { in_container sh -c "$(sed -n "/$1: /,/mend  /s/^ *mend  //p" "$work/doctor" | head -1)"; }
+mend() { in_container sh -c "$(sed -n "/$1: /,/mend  /s/^ *mend  //p" "$work/doctor.out" | head -1)"; }
 # All of K3s's and the daemon's files, with their times.
 files() { in_container find /etc/rancher /var/lib/rancher /var/lib/nodepassd -printf '%p %m %U %s %T@ %C@\n' | sort | md5sum; }
 # The worst of all findings is the verdict, and the verdict is the exit status.
 json_is_whole() {
-  grep -q '"findings"' "$work/doctor" || return 1
+  grep -q '"findings"' "$work/doctor.out" || return 1
   case $examined in
     0) says '"verdict" *: *"in-sync"' ;;
     1) says '"verdict" *: *"being-handled"' ;;
@@ -42,10 +42,10 @@ check "doctor on an agent: the daemon that runs" says '^  ok +daemon +nodepassd 
 check "doctor on an agent: certificates of three days" says '^  PERSON +certificates .*client-kubelet\.crt is good for [23] more days$'
 check "doctor on an agent: a server's checks are none of it" says_not '^  [a-zA-Z]+ +(tokens|rights) '
 check "doctor on an agent: a person is asked for those certificates" [ "$examined" = 2 ]
-check "doctor on an agent: no password in it" bash -c "! grep -q $password $work/doctor"
+check "doctor on an agent: no password in it" bash -c "! grep -q $password $work/doctor.out"
 examine --output json
 check "doctor --output json on an agent is one whole answer" json_is_whole
-check "doctor --output json on an agent: no password in it" bash -c "! grep -q $password $work/doctor"
+check "doctor --output json on an agent: no password in it" bash -c "! grep -q $password $work/doctor.out"
 check "doctor changes nothing" is "$before" files
 
 in_container systemctl stop nodepassd
