@@ -31,7 +31,7 @@ extension ParserProperty {
     #"{"type":"MODIFIED","object":{"metadata":{"name":"a","annotations":{"nodepassd.io/approve":"u@t"},"deletionTimestamp":"t"}}}"#,
     #" { "type" : null , "object" : null } "#, #"{"type":{"a":[]},"object":{"code":"5","metadata":null}}"#, "{}",
     "null", "[]", "",
-    #"{"type":"\u+041"}"#, #"\u+041"#, #"\ud83d\ude00x"#, #"{"type":"\ud800x\udc00"}"#,
+    #"{"type":"\u+041"}"#, #"\u+041"#, #"\u-000"#, #"\ud83d\ude00x"#, #"{"type":"\ud800x\udc00"}"#,
     #"{"object":{"code":-0},"object":{"message":"m"}}"#,
     #"{"a":1e+5,"type":"x"}"#,
   ]
