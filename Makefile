@@ -91,7 +91,7 @@ rbac-files: build ## Write config/kubernetes anew from the program that prints i
 	  $(BIN)/nodepassd install-rbac --print --only $$part >config/kubernetes/$$part.yaml; done
 
 .PHONY: demo
-demo: build ## Watch a node lose its password in many ways and come back (SCENE=losses, credential, tokens, manifests; reprovision, legacy: not in all)
+demo: build ## Watch a node lose its password in many ways and come back (SCENE=losses, credential; by name only: reprovision, legacy, tokens, manifests)
 	$(BIN)/nodepassd-demo demo --scene $(SCENE)
 
 .PHONY: sim

@@ -9,7 +9,8 @@ struct Demo: ParsableCommand {
       of which 90 s are the hold-off that a Secret needs; `credential` alone takes 20 s. `reprovision` is no part of `all`: \
       other machines than the server are rebuilt, which takes three minutes, since a Node counts as dead only after 40 s \
       of silence; its policy has short windows. `legacy` is no part of it either: a K3s 1.18, which keeps passwords in a file, and its \
-      upgrade, in half a minute. Exit status 1 where anything was not as it should be.
+      upgrade, in half a minute; nor are `manifests`, ten seconds of what is accepted, held and put back below server/manifests, and \
+      `tokens`, a minute with a server's tokens and credentials. Exit status 1 where anything was not as it should be.
       """)
 
   @Option(help: "What to play.")

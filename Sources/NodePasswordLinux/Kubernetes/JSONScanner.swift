@@ -198,9 +198,8 @@ struct JSONScanner {
   private static func unit(_ rest: inout Slice<UnsafeRawBufferPointer>) throws(Defect) -> UInt16 {
     let digits = rest.prefix(4)
     rest = rest.dropFirst(4)
-    let text = String(decoding: digits, as: UTF8.self)
-    // A sign is a number's, and no digit.
-    guard digits.count == 4, text.utf8.first != UInt8(ascii: "+"), let unit = UInt16(text, radix: 16) else {
+    let isHex = digits.allSatisfy { Unicode.Scalar($0).properties.isASCIIHexDigit }
+    guard digits.count == 4, isHex, let unit = UInt16(String(decoding: digits, as: UTF8.self), radix: 16) else {
       throw Defect()
     }
     return unit
